@@ -1,0 +1,251 @@
+//! Groups: chunks laid end to end, compressed together, with a list of their own (docs/format.md, section 5).
+//!
+//! Sealing a group into a pack is [`pack`](crate::pack)'s work; which chunks share a group the client decides.
+
+use holdfast_types::ChunkName;
+use prost::Message;
+
+use crate::error::{Error, Result, bound};
+use crate::wire;
+
+/// Most plain bytes in a group.
+pub const PLAIN_MAX: usize = 8 << 20;
+/// Most chunks in a group.
+pub const CHUNKS_MAX: usize = 65_536;
+/// Most bytes of a sealed list.
+pub const LIST_MAX: u64 = 4 << 20;
+/// Most bytes of sealed data.
+pub const DATA_MAX: u64 = 9 << 20;
+
+/// How the data of a group is encoded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Encoding {
+    /// As it is.
+    Plain,
+    /// One zstd frame.
+    Zstd,
+}
+
+/// What a group holds, apart from the bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    /// How the data is encoded.
+    pub encoding: Encoding,
+    /// Name and length of each chunk, in the order of the bytes.
+    pub chunks: Vec<(ChunkName, u32)>,
+    /// Whether they are manifest nodes and piece lists.
+    pub nodes: bool,
+}
+
+impl List {
+    /// The length of the plain data in bytes.
+    pub fn plain_length(&self) -> usize {
+        self.chunks.iter().map(|(_, length)| *length as usize).sum()
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut names = Vec::with_capacity(self.chunks.len() * 32);
+        self.chunks.iter().for_each(|(name, _)| names.extend_from_slice(&name.0));
+        wire::GroupList {
+            encoding: match self.encoding {
+                Encoding::Plain => 0,
+                Encoding::Zstd => 1,
+            },
+            names,
+            lengths: self.chunks.iter().map(|(_, length)| *length).collect(),
+            nodes: self.nodes,
+        }
+        .encode_to_vec()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+        let list =
+            wire::GroupList::decode(bytes).map_err(|_| Error::Encoding { what: "the list of a group" })?;
+        bound("the number of chunks in a group", list.lengths.len() as u64, CHUNKS_MAX as u64)?;
+        if list.names.len() != list.lengths.len() * 32 || list.lengths.is_empty() {
+            return Err(Error::Invalid { what: "the list of a group" });
+        }
+        let plain = list.lengths.iter().map(|length| u64::from(*length)).sum();
+        bound("the plain length of a group", plain, PLAIN_MAX as u64)?;
+        let name =
+            |bytes: &[u8]| ChunkName::from_slice(bytes).ok_or(Error::Invalid { what: "a chunk's name" });
+        let chunks: Result<Vec<_>> = list
+            .names
+            .chunks_exact(32)
+            .zip(list.lengths)
+            .map(|(bytes, length)| Ok((name(bytes)?, length)))
+            .collect();
+        let chunks = chunks?;
+        if chunks.iter().any(|(_, length)| *length == 0) {
+            return Err(Error::Invalid { what: "the length of a chunk" });
+        }
+        let encoding = match list.encoding {
+            0 => Encoding::Plain,
+            1 => Encoding::Zstd,
+            _ => return Err(Error::Invalid { what: "the encoding of a group" }),
+        };
+        Ok(Self { encoding, chunks, nodes: list.nodes })
+    }
+}
+
+/// Compresses groups. Keeps its working memory from group to group.
+pub struct Compressor {
+    zstd: zstd::bulk::Compressor<'static>,
+    probe: zstd::bulk::Compressor<'static>,
+}
+
+impl std::fmt::Debug for Compressor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Compressor")
+    }
+}
+
+/// zstd's level. Measured in docs/benchmarks.md: level 3 in groups of 4 MiB is what makes a source tree smaller than
+/// the smallest of the peers does, and two processors still keep up with a disk.
+pub const LEVEL: i32 = 3;
+
+impl Compressor {
+    /// A compressor at the usual level.
+    pub fn new() -> Result<Self> {
+        let new = |level| zstd::bulk::Compressor::new(level).map_err(|_| Error::Compression("start"));
+        Ok(Self { zstd: new(LEVEL)?, probe: new(1)? })
+    }
+
+    /// Compresses a group into `out` (emptied first), or says that it stays plain: then `out` is left empty.
+    pub fn compress(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<Encoding> {
+        out.clear();
+        if plain.is_empty() || !self.worth_trying(plain)? {
+            return Ok(Encoding::Plain);
+        }
+        out.reserve(zstd::zstd_safe::compress_bound(plain.len()));
+        self.zstd.compress_to_buffer(plain, out).map_err(|_| Error::Compression("compress"))?;
+        // 1 in 64 saved does not pay for decompressing at every restore.
+        if out.len() + plain.len() / 64 < plain.len() {
+            return Ok(Encoding::Zstd);
+        }
+        out.clear();
+        Ok(Encoding::Plain)
+    }
+
+    /// A cheap test: of a large group, 4 KiB in every 128 KiB at level 1. If none shrinks, the group will not either.
+    fn worth_trying(&mut self, plain: &[u8]) -> Result<bool> {
+        const SAMPLE: usize = 4 << 10;
+        const EVERY: usize = 128 << 10;
+        if plain.len() < 2 * EVERY {
+            return Ok(true);
+        }
+        let mut out = Vec::with_capacity(zstd::zstd_safe::compress_bound(SAMPLE));
+        for stretch in plain.chunks(EVERY) {
+            let sample = &stretch[..stretch.len().min(SAMPLE)];
+            out.clear();
+            self.probe.compress_to_buffer(sample, &mut out).map_err(|_| Error::Compression("compress"))?;
+            if out.len() + sample.len() / 16 < sample.len() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// The plain bytes of a group: either where they stood, or decompressed.
+#[derive(Debug)]
+pub struct Plain {
+    /// What it holds.
+    pub list: List,
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+impl Plain {
+    /// Brings the data of a group, which stand at `start` of `buffer` and fill it, back to their plain form; never
+    /// beyond the length that its list declares.
+    pub(crate) fn new(list: List, buffer: Vec<u8>, start: usize) -> Result<Self> {
+        let length = list.plain_length();
+        let wrong_length = Error::Invalid { what: "the plain length of a group" };
+        match list.encoding {
+            Encoding::Plain if buffer.len() - start == length => Ok(Self { list, buffer, start }),
+            Encoding::Plain => Err(wrong_length),
+            Encoding::Zstd => {
+                let mut plain = Vec::with_capacity(length);
+                let written = zstd::bulk::Decompressor::new()
+                    .and_then(|mut zstd| zstd.decompress_to_buffer(&buffer[start..], &mut plain))
+                    .map_err(|_| Error::Compression("decompress a group"))?;
+                if written != length {
+                    return Err(wrong_length);
+                }
+                Ok(Self { list, buffer: plain, start: 0 })
+            }
+        }
+    }
+
+    /// All chunks, end to end.
+    pub fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    /// The bytes that a chunk should have; not checked against its name.
+    pub fn slice(&self, offset: u32, length: u32) -> Option<&[u8]> {
+        let end = (offset as usize).checked_add(length as usize)?;
+        self.bytes().get(offset as usize..end)
+    }
+
+    /// Memory that it holds in bytes.
+    pub fn memory(&self) -> usize {
+        self.buffer.capacity() + self.list.chunks.len() * size_of::<(ChunkName, u32)>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(encoding: Encoding, length: usize) -> List {
+        List { encoding, chunks: vec![(ChunkName([1; 32]), u32::try_from(length).unwrap())], nodes: false }
+    }
+
+    #[test]
+    fn text_shrinks_and_noise_stays_plain() {
+        let mut compressor = Compressor::new().unwrap();
+        let text = b"one line after another, much alike\n".repeat(20_000);
+        let mut out = Vec::new();
+        assert_eq!(compressor.compress(&text, &mut out).unwrap(), Encoding::Zstd);
+        assert!(out.len() < text.len() / 10);
+        let plain = Plain::new(list(Encoding::Zstd, text.len()), out.clone(), 0).unwrap();
+        assert_eq!(plain.bytes(), text);
+        let mut noise = vec![0; 1 << 20];
+        blake3::Hasher::new().finalize_xof().fill(&mut noise);
+        assert_eq!(compressor.compress(&noise, &mut out).unwrap(), Encoding::Plain);
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn some_text_in_noise_is_found() {
+        let mut mixed = vec![0; 1 << 20];
+        blake3::Hasher::new().finalize_xof().fill(&mut mixed);
+        mixed[512 << 10..768 << 10].fill(b'a');
+        let mut out = Vec::new();
+        assert_eq!(Compressor::new().unwrap().compress(&mixed, &mut out).unwrap(), Encoding::Zstd);
+    }
+
+    #[test]
+    fn a_bomb_is_refused_at_its_declared_length() {
+        let mut out = Vec::new();
+        Compressor::new().unwrap().compress(&vec![0; 4 << 20], &mut out).unwrap();
+        assert!(Plain::new(list(Encoding::Zstd, 1000), out, 0).is_err());
+        assert!(Plain::new(list(Encoding::Plain, 1000), vec![0; 999], 0).is_err());
+    }
+
+    #[test]
+    fn lists_with_wrong_numbers_are_refused() {
+        let good = wire::GroupList { encoding: 1, names: vec![7; 64], lengths: vec![3, 4], nodes: true };
+        assert_eq!(List::decode(&good.encode_to_vec()).unwrap().plain_length(), 7);
+        let bad = [
+            wire::GroupList { names: vec![7; 63], ..good.clone() },
+            wire::GroupList { lengths: vec![3, 0], ..good.clone() },
+            wire::GroupList { lengths: vec![3, 9 << 20], ..good.clone() },
+            wire::GroupList { encoding: 2, ..good.clone() },
+            wire::GroupList { names: vec![], lengths: vec![], ..good },
+        ];
+        bad.iter().for_each(|list| assert!(List::decode(&list.encode_to_vec()).is_err(), "{list:?}"));
+    }
+}

@@ -1,0 +1,217 @@
+//! The two secrets, what is derived from them, and the vault key as text that a person can type in again.
+//!
+//! Where keys are kept is the program's business.
+
+use holdfast_types::{ChunkName, KeyId};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::error::{Error, Result};
+
+const CONTEXT_KEY_ID: &str = "holdfast v1 2026-11 vault key id";
+const CONTEXT_OBJECT: &str = "holdfast v1 2026-11 object sealing";
+const CONTEXT_GEAR: &str = "holdfast v1 2026-11 gear table";
+
+/// Crockford's alphabet: no I, L, O, U, so that a person who copies it by hand is not misled.
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+const TEXT_PREFIX: &str = "HF1-";
+const TEXT_DIGITS: usize = 55;
+
+/// The key that seals a vault. Wiped when dropped.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct VaultKey([u8; 32]);
+
+impl std::fmt::Debug for VaultKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "VaultKey(id {})", self.id())
+    }
+}
+
+impl VaultKey {
+    /// Takes 32 random bytes as a key.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// A name for the key that tells nothing of it.
+    pub fn id(&self) -> KeyId {
+        let derived = blake3::derive_key(CONTEXT_KEY_ID, &self.0);
+        let mut id = [0; 8];
+        id.copy_from_slice(&derived[..8]);
+        KeyId(id)
+    }
+
+    /// The AES key of the object with this salt.
+    pub(crate) fn object_key(&self, salt: &[u8]) -> Zeroizing<[u8; 32]> {
+        let mut hasher = blake3::Hasher::new_derive_key(CONTEXT_OBJECT);
+        hasher.update(&self.0).update(salt);
+        Zeroizing::new(*hasher.finalize().as_bytes())
+    }
+
+    /// The key as text: see docs/format.md, section 3.
+    pub fn to_text(&self) -> Zeroizing<String> {
+        let mut bytes = Zeroizing::new([0u8; 35]);
+        bytes[..32].copy_from_slice(&self.0);
+        bytes[32..34].copy_from_slice(&checksum(&self.0));
+        let mut text = Zeroizing::new(String::with_capacity(TEXT_PREFIX.len() + TEXT_DIGITS + 10));
+        text.push_str(TEXT_PREFIX);
+        for digit in 0..TEXT_DIGITS {
+            if digit > 0 && digit % 5 == 0 {
+                text.push('-');
+            }
+            text.push(char::from(ALPHABET[usize::from(five_bits(bytes.as_slice(), digit))]));
+        }
+        text
+    }
+
+    /// Reads the text again. Forgives case, spaces, missing hyphens, and O, I and L for 0 and 1.
+    pub fn from_text(text: &str) -> Result<Self> {
+        let text = text.trim();
+        let digits = match text.get(..TEXT_PREFIX.len()) {
+            Some(prefix) if prefix.eq_ignore_ascii_case(TEXT_PREFIX) => &text[TEXT_PREFIX.len()..],
+            _ => return Err(Error::Invalid { what: "the key text: it should begin with HF1-" }),
+        };
+        let mut bytes = Zeroizing::new([0u8; 35]);
+        let mut count = 0;
+        for byte in digits.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'-') {
+            let value = digit_value(byte).ok_or(Error::Invalid { what: "a character of the key text" })?;
+            if count == TEXT_DIGITS {
+                return Err(Error::Invalid {
+                    what: "the key text: it is too long, 55 characters are needed",
+                });
+            }
+            put_five_bits(bytes.as_mut_slice(), count, value);
+            count += 1;
+        }
+        if count < TEXT_DIGITS {
+            return Err(Error::Invalid { what: "the key text: it is too short, 55 characters are needed" });
+        }
+        let mut key = [0; 32];
+        key.copy_from_slice(&bytes[..32]);
+        let key = Self(key);
+        if bytes[32..34] != checksum(&key.0) || bytes[34] != 0 {
+            return Err(Error::Invalid {
+                what: "the key text's checksum: some character is wrong, compare it again;",
+            });
+        }
+        Ok(key)
+    }
+}
+
+fn checksum(key: &[u8; 32]) -> [u8; 2] {
+    let hash = blake3::hash(key);
+    [hash.as_bytes()[0], hash.as_bytes()[1]]
+}
+
+fn five_bits(bytes: &[u8], digit: usize) -> u8 {
+    (0..5).fold(0, |value, bit| {
+        let at = digit * 5 + bit;
+        value << 1 | (bytes[at / 8] >> (7 - at % 8) & 1)
+    })
+}
+
+fn put_five_bits(bytes: &mut [u8], digit: usize, value: u8) {
+    for bit in 0..5 {
+        let at = digit * 5 + bit;
+        bytes[at / 8] |= (value >> (4 - bit) & 1) << (7 - at % 8);
+    }
+}
+
+fn digit_value(byte: u8) -> Option<u8> {
+    let byte = match byte.to_ascii_uppercase() {
+        b'O' => b'0',
+        b'I' | b'L' => b'1',
+        byte => byte,
+    };
+    ALPHABET.iter().position(|digit| *digit == byte).and_then(|position| u8::try_from(position).ok())
+}
+
+/// The key that names chunks, for a dedup domain. Wiped when dropped.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+pub struct NamingKey([u8; 32]);
+
+impl std::fmt::Debug for NamingKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NamingKey(..)")
+    }
+}
+
+impl NamingKey {
+    /// Takes 32 random bytes as a key.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes, to be sealed in a config.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The name of these bytes as a chunk.
+    pub fn name(&self, chunk: &[u8]) -> ChunkName {
+        ChunkName(*blake3::keyed_hash(&self.0, chunk).as_bytes())
+    }
+
+    /// Checks a chunk against its name.
+    pub fn check(&self, name: &ChunkName, chunk: &[u8]) -> Result<()> {
+        if self.name(chunk) == *name { Ok(()) } else { Err(Error::Name(*name)) }
+    }
+
+    /// The chunker's table.
+    pub(crate) fn gear_table(&self) -> [u64; 256] {
+        let mut hasher = blake3::Hasher::new_derive_key(CONTEXT_GEAR);
+        hasher.update(&self.0);
+        let mut bytes = [0; 2048];
+        hasher.finalize_xof().fill(&mut bytes);
+        let mut table = [0; 256];
+        for (value, bytes) in table.iter_mut().zip(bytes.chunks_exact(8)) {
+            *value = bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
+        }
+        table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn golden_text_and_id() {
+        let key = VaultKey::from_bytes(std::array::from_fn(|i| i as u8));
+        assert_eq!(
+            key.to_text().as_str(),
+            "HF1-000G4-0R40M-30E20-9185G-R38E1-W8124-GK2GA-HC5RR-34D1P-70X3R-FYAA0"
+        );
+        assert_eq!(key.id().to_string(), "bc1a563412ee2a98");
+    }
+
+    #[test]
+    fn slips_of_the_pen_are_told_apart() {
+        let key = VaultKey::from_bytes([0; 32]);
+        let text = key.to_text();
+        let sloppy = text.to_lowercase().replace('-', " ").replace("hf1 ", "hf1-").replacen('0', "o", 3);
+        assert_eq!(VaultKey::from_text(&sloppy).unwrap().id(), key.id());
+        for bad in
+            [&text[4..], &text[..text.len() - 1], &format!("{}0", text.as_str()), &text.replacen('0', "U", 1)]
+        {
+            assert!(VaultKey::from_text(bad).is_err(), "{bad}");
+        }
+        assert!(VaultKey::from_text("é").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn text_round_trip_and_one_wrong_character(bytes in any::<[u8; 32]>(), at in 0usize..52, by in 1usize..32) {
+            let key = VaultKey::from_bytes(bytes);
+            let text = key.to_text();
+            prop_assert_eq!(VaultKey::from_text(&text).unwrap().0, bytes);
+            let position = 4 + at + at / 5;
+            let mut wrong = text.as_bytes().to_vec();
+            let digit = ALPHABET.iter().position(|d| *d == wrong[position]).unwrap();
+            wrong[position] = ALPHABET[(digit + by) % 32];
+            let read = VaultKey::from_text(std::str::from_utf8(&wrong).unwrap());
+            // Two bytes of checksum let one in 65,536 errors pass; none may pass as the same key.
+            prop_assert!(read.map_or(true, |read| read.0 != bytes));
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Manifests: the sorted entries of an image as a search tree of chunks (docs/format.md, section 7).
+//!
+//! | file | what |
+//! |---|---|
+//! | [`builder`] | entries in order → nodes |
+//! | [`reader`] | nodes → entries, from the start or from a place |
+//! | [`content`] | pieces of one file → lists, and back |
+//! | `leaf` | entries ↔ the bytes of one leaf |
+//!
+//! Where nodes come from and go to is the caller's: [`NodeSource`] and [`NodeSink`].
+
+pub mod builder;
+pub mod content;
+mod leaf;
+pub mod reader;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use holdfast_types::{ChunkName, Entry, Place};
+
+pub use builder::Builder;
+pub use content::ContentBuilder;
+pub use reader::{Entries, Pieces, ReadError, Reader};
+
+use crate::error::{Error, Result};
+
+/// Most levels of branches above the leaves.
+pub const HEIGHT_MAX: u8 = 8;
+/// Most levels of lists above a file's chunks.
+pub const DEPTH_MAX: u8 = 4;
+/// Most bytes of a node.
+pub const NODE_MAX: u32 = 8 << 20;
+
+/// The root of a manifest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Root {
+    /// The root node.
+    pub name: ChunkName,
+    /// Its length in bytes.
+    pub length: u32,
+    /// Levels of branches above the leaves.
+    pub height: u8,
+}
+
+/// An entry with its directory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Placed {
+    /// The directory as an absolute path; empty for the entry of `/`.
+    pub directory: Arc<[u8]>,
+    /// The entry.
+    pub entry: Entry,
+}
+
+impl Placed {
+    /// Directory and name.
+    pub fn place(&self) -> Place {
+        Place { directory: self.directory.to_vec(), name: self.entry.name.clone() }
+    }
+
+    /// The whole path.
+    pub fn path(&self) -> Vec<u8> {
+        holdfast_types::join(&self.directory, &self.entry.name)
+    }
+
+    /// Compares places without making them.
+    pub fn compare(&self, directory: &[u8], name: &[u8]) -> std::cmp::Ordering {
+        holdfast_types::compare_directories(&self.directory, directory)
+            .then_with(|| self.entry.name.as_slice().cmp(name))
+    }
+}
+
+/// Gives nodes and piece lists. The bytes must have been checked against the name.
+pub trait NodeSource {
+    /// Why a node cannot be had.
+    type Error;
+
+    /// The node with this name and length.
+    fn node(&self, name: &ChunkName, length: u32) -> std::result::Result<Bytes, Self::Error>;
+}
+
+impl<S: NodeSource + ?Sized> NodeSource for &S {
+    type Error = S::Error;
+
+    fn node(&self, name: &ChunkName, length: u32) -> std::result::Result<Bytes, S::Error> {
+        (**self).node(name, length)
+    }
+}
+
+/// Takes nodes and piece lists as they are made: children before their parents.
+pub trait NodeSink {
+    /// Why a node cannot be taken.
+    type Error;
+
+    /// Takes a node.
+    fn node(&mut self, name: ChunkName, bytes: Vec<u8>) -> std::result::Result<(), Self::Error>;
+}
+
+/// The length of encoded bytes as the format stores it.
+fn stored_length(bytes: &[u8]) -> Result<u32> {
+    match u32::try_from(bytes.len()) {
+        Ok(length) if length <= NODE_MAX => Ok(length),
+        _ => Err(Error::Bound {
+            what: "the length of a node",
+            value: bytes.len() as u64,
+            bound: u64::from(NODE_MAX),
+        }),
+    }
+}
+
+/// A node could not be made, or not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError<E> {
+    /// The entries cannot be encoded.
+    #[error(transparent)]
+    Format(#[from] Error),
+    /// The sink refused.
+    #[error("{0}")]
+    Sink(E),
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! Nodes in memory.
+    use super::*;
+    use std::collections::HashMap;
+
+    #[derive(Default, Debug)]
+    pub(crate) struct Memory(pub(crate) HashMap<ChunkName, Vec<u8>>);
+
+    impl NodeSink for Memory {
+        type Error = std::convert::Infallible;
+        fn node(&mut self, name: ChunkName, bytes: Vec<u8>) -> std::result::Result<(), Self::Error> {
+            self.0.insert(name, bytes);
+            Ok(())
+        }
+    }
+
+    impl NodeSource for Memory {
+        type Error = ChunkName;
+        fn node(&self, name: &ChunkName, length: u32) -> std::result::Result<Bytes, ChunkName> {
+            let bytes = self.0.get(name).ok_or(*name)?;
+            assert_eq!(bytes.len(), length as usize);
+            Ok(Bytes::copy_from_slice(bytes))
+        }
+    }
+}
