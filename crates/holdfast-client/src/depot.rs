@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use holdfast_format::manifest::NodeSource;
 use holdfast_types::ChunkName;
+use holdfast_vault::{Ingest, Vault};
 
 pub use holdfast_vault::{Error, GroupData, PlainGroup, Spot};
 
@@ -31,9 +32,45 @@ pub trait WriteDepot: Send + Sync {
     /// Of these chunks, which must be sent? A chunk is answered so once to a job: asked again, it counts as on its way.
     fn claim(&self, names: &[ChunkName]) -> Result<Vec<bool>, Error>;
 
+    /// Of these chunks, which are there already, durably? Those stay there until this job ends. Claims nothing.
+    fn have(&self, names: &[ChunkName]) -> Result<Vec<bool>, Error>;
+
     /// Stores a group of chunks that were claimed. Durable after the next checkpoint, or commit.
-    fn put(&self, group: GroupData) -> Result<(), Error>;
+    /// Gives the bytes that it takes.
+    fn put(&self, group: &GroupData) -> Result<u64, Error>;
 
     /// Makes all that was put durable, and known to the jobs that come after this one.
     fn checkpoint(&self) -> Result<(), Error>;
+}
+
+impl ReadDepot for Vault {
+    fn locate(&self, names: &[ChunkName]) -> Result<Vec<Option<Spot>>, Error> {
+        Vault::locate(self, names)
+    }
+
+    fn group(&self, spot: &Spot) -> Result<Arc<PlainGroup>, Error> {
+        Vault::group(self, spot)
+    }
+
+    fn chunk(&self, name: &ChunkName, length: u32) -> Result<Bytes, Error> {
+        Vault::chunk(self, name, length)
+    }
+}
+
+impl WriteDepot for Ingest {
+    fn claim(&self, names: &[ChunkName]) -> Result<Vec<bool>, Error> {
+        Ingest::claim(self, names)
+    }
+
+    fn have(&self, names: &[ChunkName]) -> Result<Vec<bool>, Error> {
+        Ingest::have(self, names)
+    }
+
+    fn put(&self, group: &GroupData) -> Result<u64, Error> {
+        Ingest::put(self, group)
+    }
+
+    fn checkpoint(&self) -> Result<(), Error> {
+        Ingest::checkpoint(self)
+    }
 }

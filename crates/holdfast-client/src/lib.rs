@@ -5,12 +5,14 @@
 //! | [`source`] | what is on this file system, in the order of a manifest, and what do its files hold? |
 //! | [`backup`] | how does that become an image, reading only what changed? |
 //! | [`restore`] | how does an image become files again, or a tar stream? |
+//! | [`embedded`] | how is all of this done with a vault in this process? |
 //! | [`depot`] | what does the client ask of the place where images lie? (a vault in this process, later one far away) |
 //!
 //! It does not choose policies, print, or know how a vault stores what it takes.
 
 pub mod backup;
 pub mod depot;
+pub mod embedded;
 pub mod progress;
 pub mod restore;
 pub mod source;

@@ -5,7 +5,7 @@ use prost::Message;
 
 use crate::error::{Error, Result, bound};
 use crate::group::{DATA_MAX, LIST_MAX, List, Plain};
-use crate::seal::{HEADER_LENGTH, PartKind, Sealer, TAG_LENGTH};
+use crate::seal::{HEADER_LENGTH, Header, PartKind, Sealer, TAG_LENGTH};
 use crate::wire;
 
 /// Bytes before the sealed list of a group.
@@ -99,12 +99,13 @@ pub fn open_group(sealer: &Sealer, mut bytes: Vec<u8>) -> Result<Plain> {
     Plain::new(list, bytes, start)
 }
 
-/// Encodes what stands at the end of a pack.
-pub fn seal_footer(sealer: &Sealer, group_offsets: &[u64]) -> Result<Vec<u8>> {
+/// Encodes what stands at the end of a pack. Binds the pack to its place: groups alone are not.
+pub fn seal_footer(sealer: &Sealer, header: &Header, object_key: &str, group_offsets: &[u64]) -> Result<Vec<u8>> {
     let plain = wire::PackFooter { group_offsets: group_offsets.to_vec() }.encode_to_vec();
     let tail = tail(plain.len() + TAG_LENGTH)?;
     let mut footer = Vec::new();
-    sealer.seal(PartKind::PackFooter, 0, &tail, &plain, &mut footer)?;
+    let associated = [header.bound_to(object_key).as_slice(), &tail].concat();
+    sealer.seal(PartKind::PackFooter, 0, &associated, &plain, &mut footer)?;
     footer.extend_from_slice(&tail);
     Ok(footer)
 }
@@ -131,9 +132,9 @@ pub fn footer_length(tail: &[u8]) -> Result<usize> {
 }
 
 /// Opens the footer: the offsets of all groups, ascending or not.
-pub fn open_footer(sealer: &Sealer, sealed: &mut [u8]) -> Result<Vec<u64>> {
-    let tail = tail(sealed.len())?;
-    let plain = sealer.open(PartKind::PackFooter, 0, &tail, sealed)?;
+pub fn open_footer(sealer: &Sealer, header: &Header, object_key: &str, sealed: &mut [u8]) -> Result<Vec<u64>> {
+    let associated = [header.bound_to(object_key).as_slice(), &tail(sealed.len())?].concat();
+    let plain = sealer.open(PartKind::PackFooter, 0, &associated, sealed)?;
     let footer =
         wire::PackFooter::decode(&*plain).map_err(|_| Error::Encoding { what: "the footer of the pack" })?;
     Ok(footer.group_offsets)
@@ -152,12 +153,16 @@ mod tests {
     use super::*;
     use crate::group::Encoding;
     use crate::key::VaultKey;
-    use crate::seal::{Header, ObjectKind};
+    use crate::seal::ObjectKind;
     use holdfast_types::ChunkName;
     use proptest::prelude::*;
 
+    fn header() -> Header {
+        Header::new(ObjectKind::Pack, [2; 32])
+    }
+
     fn sealer() -> Sealer {
-        Sealer::new(&VaultKey::from_bytes([1; 32]), &Header::new(ObjectKind::Pack, [2; 32])).unwrap()
+        Sealer::new(&VaultKey::from_bytes([1; 32]), &header()).unwrap()
     }
 
     fn group() -> Vec<u8> {
@@ -182,10 +187,11 @@ mod tests {
 
     #[test]
     fn footer_round_trip() {
-        let mut bytes = seal_footer(&sealer(), &[48, 4096]).unwrap();
+        let mut bytes = seal_footer(&sealer(), &header(), "packs/a", &[48, 4096]).unwrap();
         let at = bytes.len() - TAIL_LENGTH;
         assert_eq!(footer_length(&bytes[at..]).unwrap(), at);
-        assert_eq!(open_footer(&sealer(), &mut bytes[..at]).unwrap(), [48, 4096]);
+        assert!(open_footer(&sealer(), &header(), "packs/b", &mut bytes[..at].to_vec()).is_err(), "bound to its place");
+        assert_eq!(open_footer(&sealer(), &header(), "packs/a", &mut bytes[..at]).unwrap(), [48, 4096]);
     }
 
     proptest! {
@@ -197,7 +203,7 @@ mod tests {
             prop_assert!(open_group(&sealer(), bytes).is_err());
             prop_assert!(open_group(&sealer(), noise.clone()).is_err());
             let _ = footer_length(&noise);
-            let _ = open_footer(&sealer(), &mut noise.clone());
+            let _ = open_footer(&sealer(), &header(), "packs/a", &mut noise.clone());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The protobuf messages of docs/format.proto, as they are on disk. Only this crate sees them; words of holdfast-types
 //! go in and out. Written by hand, so that building needs no compiler for protobuf; the independent reader in
 //! tools/reader, which compiles format.proto itself, proves that the two agree.
-#![allow(missing_docs)] // the page documents them
+#![allow(missing_docs, unreachable_pub)] // the page documents them
 
 use prost::Message;
 

@@ -1,1 +1,50 @@
-//! The vault engine.
+//! The vault engine: puts chunks into packs, finds them again, commits images, cleans up, verifies.
+//!
+//! It knows nothing of jobs, clients or the network, and nothing of where objects lie: that is the store's. What the
+//! bytes are is docs/format.md and holdfast-format.
+//!
+//! | file | question it answers |
+//! |---|---|
+//! | [`vault`](Vault) | how is a vault made and opened? |
+//! | `index`, `table`, `merge` | where does a chunk lie? |
+//! | `packer` | how do groups become durable packs? |
+//! | `packs` | how is a group read, and a damaged pack salvaged? |
+//! | [`ingest`](Ingest) | what does one job store, and when is it done? |
+//! | [`images`](Vault::images) | which images are there? |
+//! | [`cleanup`] | what may be deleted, and how without a race? |
+//! | [`verify`] | is everything there and whole? |
+//!
+//! # What may run at the same time
+//!
+//! One process has a vault open for writing (the store sees to that); any number read. Within that process:
+//!
+//! | | ingest | commit | clean-up | read, verify | forget |
+//! |---|---|---|---|---|---|
+//! | **ingest** | yes | yes | yes: packs that a claim rests on are pinned | yes | yes |
+//! | **commit** | | one at a time | not during its delete step (the gate) | yes | yes |
+//! | **clean-up** | | | one at a time | yes; readers of other processes hold off the delete step | yes |
+//!
+//! A claim ("the vault has this chunk") pins the pack for as long as the [`Ingest`] lives, so what was answered stays
+//! true until its commit, which checks the pinned packs once more and takes their marks away before it writes the
+//! record.
+
+mod cache;
+pub mod cleanup;
+mod error;
+mod images;
+mod index;
+mod ingest;
+mod live;
+mod merge;
+mod packer;
+mod packs;
+mod table;
+mod vault;
+pub mod verify;
+
+pub use cache::PlainGroup;
+pub use error::{Error, Result};
+pub use images::{ImageDraft, Listed, Selector};
+pub use index::Spot;
+pub use ingest::{Committed, GroupData, Ingest, IngestStats};
+pub use vault::{Info, Mode, Vault};

@@ -85,17 +85,31 @@ impl<'a, S: NodeSource> Reader<'a, S> {
             pending: root.into_iter().collect(),
             leaf: VecDeque::new(),
             from,
-            visit: None,
         }
     }
 
-    /// Every node of the manifest, in the order of the entries, to `visit`; for those who need the names of all
-    /// chunks. `visit` says whether to go below a branch (true) or not.
-    pub fn entries_visiting(
+    /// Reads one node: gives its children as (name, length, height), and the content of each of its files to `each`.
+    /// For those who need the names of all chunks and go their own way.
+    pub fn node_children(
         &self,
-        visit: Box<dyn FnMut(&ChunkName, u32) -> bool + Send + 'a>,
-    ) -> Entries<'a, S> {
-        Entries { visit: Some(visit), ..self.walk(None) }
+        name: &ChunkName,
+        length: u32,
+        height: u8,
+        each: &mut dyn FnMut(&Content) -> std::result::Result<(), ReadError<S::Error>>,
+    ) -> std::result::Result<Vec<(ChunkName, u32, u8)>, ReadError<S::Error>> {
+        let (node, entries) = (*name, None);
+        let format = |cause| ReadError::Format { node, entries, cause };
+        bound("the length of a node", u64::from(length), u64::from(NODE_MAX)).map_err(format)?;
+        let bytes = self.source.node(name, length).map_err(|cause| ReadError::Source { node, entries, cause })?;
+        match decode(&bytes, height).map_err(format)? {
+            Node::Leaf(entries) => {
+                entries.iter().try_for_each(|placed| each(&placed.entry.content))?;
+                Ok(Vec::new())
+            }
+            Node::Branch(children) => {
+                Ok(children.iter().map(|child| (child.name, child.length, child.height)).collect())
+            }
+        }
     }
 
     /// The entry at a place.
@@ -120,7 +134,6 @@ pub struct Entries<'a, S> {
     pending: Vec<Child>,
     leaf: VecDeque<Placed>,
     from: Option<Place>,
-    visit: Option<Box<dyn FnMut(&ChunkName, u32) -> bool + Send + 'a>>,
 }
 
 impl<S> std::fmt::Debug for Entries<'_, S> {
@@ -134,11 +147,6 @@ impl<S: NodeSource> Entries<'_, S> {
         let (node, entries) = (child.name, child.entries);
         let format = |cause| ReadError::Format { node, entries, cause };
         bound("the length of a node", u64::from(child.length), u64::from(NODE_MAX)).map_err(format)?;
-        if let Some(visit) = &mut self.visit
-            && !visit(&child.name, child.length)
-        {
-            return Ok(());
-        }
         let bytes = self.source.node(&child.name, child.length).map_err(|cause| ReadError::Source {
             node,
             entries,
@@ -221,6 +229,7 @@ pub struct Pieces<'a, S> {
     source: &'a S,
     /// Lists being read: their depth and what is left of them, the innermost last.
     stack: Vec<(u8, std::vec::IntoIter<Piece>)>,
+    with_lists: bool,
     failed: bool,
 }
 
@@ -233,7 +242,12 @@ impl<S> std::fmt::Debug for Pieces<'_, S> {
 impl<'a, S: NodeSource> Pieces<'a, S> {
     fn new(source: &'a S, content: &Content) -> Self {
         let depth = content.depth.min(DEPTH_MAX);
-        Self { source, stack: vec![(depth, content.pieces.clone().into_iter())], failed: false }
+        Self { source, stack: vec![(depth, content.pieces.clone().into_iter())], with_lists: false, failed: false }
+    }
+
+    /// Gives each list too, before what it holds: for those who need the names of all chunks.
+    pub fn with_lists(self) -> Self {
+        Self { with_lists: true, ..self }
     }
 
     fn open(
@@ -277,6 +291,9 @@ impl<S: NodeSource> Iterator for Pieces<'_, S> {
                     if let Err(error) = self.open(name, size, length, depth.saturating_sub(1)) {
                         self.failed = true;
                         return Some(Err(error));
+                    }
+                    if self.with_lists {
+                        return Some(Ok(Piece::List { name, size, length }));
                     }
                 }
                 Some(piece) => return Some(Ok(piece)),

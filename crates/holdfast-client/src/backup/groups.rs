@@ -1,0 +1,93 @@
+//! Groups: filled in order with chunks that the depot lacks, then compressed and stored by several threads.
+
+use crossbeam_channel::{Receiver, Sender};
+use holdfast_format::group::{CHUNKS_MAX, Compressor, Encoding, List};
+use holdfast_types::ChunkName;
+
+use super::Shared;
+use crate::depot::GroupData;
+use crate::progress::Progress;
+
+/// Plain bytes of a group of file content: measured in docs/benchmarks.md. Larger groups compress better, and a
+/// restore of one small file reads more.
+const CONTENT_BYTES: usize = 4 << 20;
+/// Plain bytes of a group of nodes: listings read few of them.
+const NODE_BYTES: usize = 1 << 20;
+
+/// A group that is full, not compressed yet.
+pub(crate) struct PlainGroup {
+    chunks: Vec<(ChunkName, u32)>,
+    bytes: Vec<u8>,
+    nodes: bool,
+}
+
+/// Fills groups of one kind.
+pub(crate) struct Filler {
+    group: PlainGroup,
+    bytes_max: usize,
+    out: Sender<PlainGroup>,
+}
+
+impl Filler {
+    pub(crate) fn new(nodes: bool, out: Sender<PlainGroup>) -> Self {
+        let bytes_max = if nodes { NODE_BYTES } else { CONTENT_BYTES };
+        Self { group: PlainGroup { chunks: Vec::new(), bytes: Vec::new(), nodes }, bytes_max, out }
+    }
+
+    /// Adds a chunk; hands the group over when it is full. `None` when nobody stores groups any more.
+    pub(crate) fn push(&mut self, name: ChunkName, chunk: &[u8]) -> Option<()> {
+        let full = self.group.bytes.len() + chunk.len() > self.bytes_max || self.group.chunks.len() == CHUNKS_MAX;
+        if full && !self.group.chunks.is_empty() {
+            self.flush()?;
+        }
+        if self.group.bytes.capacity() == 0 {
+            self.group.bytes.reserve(self.bytes_max.max(chunk.len()));
+        }
+        self.group.bytes.extend_from_slice(chunk);
+        self.group.chunks.push((name, u32::try_from(chunk.len()).ok()?));
+        Some(())
+    }
+
+    /// Hands over what there is.
+    pub(crate) fn flush(&mut self) -> Option<()> {
+        if self.group.chunks.is_empty() {
+            return Some(());
+        }
+        let next = PlainGroup { chunks: Vec::new(), bytes: Vec::new(), nodes: self.group.nodes };
+        self.out.send(std::mem::replace(&mut self.group, next)).ok()
+    }
+}
+
+/// A thread that compresses and stores.
+pub(crate) fn run(shared: &Shared<'_>, groups: &Receiver<PlainGroup>) {
+    let mut compressor = match Compressor::new() {
+        Ok(compressor) => compressor,
+        Err(error) => return shared.fail(error.into()),
+    };
+    for group in groups {
+        if let Err(error) = store(shared, &mut compressor, group) {
+            return shared.fail(error);
+        }
+    }
+}
+
+fn store(shared: &Shared<'_>, compressor: &mut Compressor, group: PlainGroup) -> Result<(), super::Error> {
+    let mut data = Vec::new();
+    let encoding = compressor.compress(&group.bytes, &mut data)?;
+    let chunks = group.chunks.len() as u64;
+    let data = if encoding == Encoding::Zstd { data } else { group.bytes };
+    let list = List { encoding, chunks: group.chunks, nodes: group.nodes };
+    let bytes = shared.depot.put(&GroupData { list, data })?;
+    Progress::add(&shared.progress.bytes_added, bytes);
+    Progress::add(&shared.progress.chunks_new, chunks);
+    Ok(())
+}
+
+/// The thread that makes checkpoints when told to: the disk works while the others go on.
+pub(crate) fn run_checkpoints(shared: &Shared<'_>, ticks: &Receiver<()>) {
+    for () in ticks {
+        if let Err(error) = shared.depot.checkpoint() {
+            return shared.fail(error.into());
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Backup: a walk of the source becomes a manifest, and what the depot lacks is sent.
+//!
+//! ```text
+//!   walk ─▶ match ─▶ read (several) ─▶ assemble ─▶ compress and put (several)
+//!             ▲                           │
+//!    last image's entries                 └─▶ checkpoint, every so often
+//! ```
+//!
+//! Each arrow is a bounded queue, each word a thread. Entries keep their order from the walk to the manifest; only
+//! reading and compressing go on side by side. Memory is the sum of the queues, whatever the size of the source.
+//!
+//! | file | question it answers |
+//! |---|---|
+//! | `plan` | which entries are as they were in the last image, and which must be read? |
+//! | `read` | what chunks do files consist of? |
+//! | `assemble` | in which order do chunks and entries become groups and manifest nodes? |
+//! | `groups` | how are groups filled, compressed and stored? |
+//!
+//! Making the image record of the result is the caller's.
+
+mod assemble;
+mod groups;
+mod plan;
+mod read;
+
+use std::sync::Arc;
+use std::thread::{Scope, ScopedJoinHandle};
+use std::time::{Duration, SystemTime};
+
+use crossbeam_channel::bounded;
+use holdfast_format::NamingKey;
+use holdfast_format::chunker::Chunker;
+use holdfast_format::manifest::{NodeSource, Root as ManifestRoot};
+use holdfast_types::{Fault, Timestamp};
+use parking_lot::Mutex;
+
+use crate::depot::{Error as DepotError, WriteDepot};
+use crate::progress::{Progress, Watcher};
+use crate::source::{Root, Selector, Walk};
+
+/// The last image of the same paths, to compare with.
+pub struct Parent<'a> {
+    /// Where its manifest is read from.
+    pub source: &'a (dyn NodeSource<Error = DepotError> + Sync),
+    /// Its manifest.
+    pub manifest: Option<ManifestRoot>,
+}
+
+impl std::fmt::Debug for Parent<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parent").field("manifest", &self.manifest).finish_non_exhaustive()
+    }
+}
+
+/// How chunks are cut and named: as in the depot's dedup domain.
+#[derive(Debug)]
+pub struct Domain {
+    /// Cuts.
+    pub chunker: Chunker,
+    /// Names.
+    pub naming: NamingKey,
+}
+
+/// Choices of a backup.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Read every file, also those that seem unchanged.
+    pub rehash: bool,
+    /// Read and store nothing, only count.
+    pub dry_run: bool,
+    /// Make what was stored durable and known at least so often, so that an interrupted job loses little.
+    pub checkpoint_every: Duration,
+    /// And after so many bytes of lacking chunks.
+    pub checkpoint_bytes: u64,
+    /// Threads that read, and threads that compress.
+    pub threads: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, 16));
+        Self {
+            rehash: false,
+            dry_run: false,
+            checkpoint_every: Duration::from_secs(30),
+            checkpoint_bytes: 1 << 30,
+            threads,
+        }
+    }
+}
+
+/// What a backup stored, ready to be committed.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The manifest; `None` if nothing was there.
+    pub manifest: Option<ManifestRoot>,
+    /// The first entries in trouble; the progress counts all.
+    pub faults: Vec<Fault>,
+}
+
+/// Why a backup ended without a result. What was stored before stays in the vault and is found by the next run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The depot failed.
+    #[error(transparent)]
+    Depot(#[from] DepotError),
+    /// The manifest could not be made.
+    #[error("cannot make the manifest: {0}")]
+    Manifest(#[from] holdfast_format::Error),
+    /// `/` could not be opened, or a thread not be started.
+    #[error("cannot begin to read: {0}")]
+    Begin(#[from] std::io::Error),
+    /// A thread of the backup ended by a panic.
+    #[error("a part of the backup ended unexpectedly; this is a defect of the program, please report it")]
+    Defect,
+}
+
+/// What the threads of one run share.
+pub(crate) struct Shared<'a> {
+    pub(crate) depot: &'a dyn WriteDepot,
+    pub(crate) domain: &'a Domain,
+    pub(crate) options: &'a Options,
+    pub(crate) progress: &'a Progress,
+    /// When the run began, before anything was looked at.
+    pub(crate) began: Timestamp,
+    watcher: &'a dyn Watcher,
+    faults: Mutex<Vec<Fault>>,
+    /// The first failure: the others follow from it.
+    failure: Mutex<Option<Error>>,
+}
+
+impl Shared<'_> {
+    /// Reports an entry in trouble. The run goes on.
+    pub(crate) fn fault(&self, fault: Fault) {
+        Progress::add(&self.progress.errors, 1);
+        self.watcher.fault(&fault);
+        let mut faults = self.faults.lock();
+        if faults.len() < holdfast_format::record::FAULTS_MAX {
+            faults.push(fault);
+        }
+    }
+
+    /// Records why the run ends. The thread that calls it returns, its queues close, and all others follow.
+    pub(crate) fn fail(&self, error: Error) {
+        self.failure.lock().get_or_insert(error);
+    }
+}
+
+/// Runs a backup up to the point where its image can be committed.
+pub fn run(
+    depot: &dyn WriteDepot,
+    domain: &Domain,
+    parent: Option<&Parent<'_>>,
+    selection: (Selector, &[Root]),
+    options: &Options,
+    progress: &Progress,
+    watcher: &dyn Watcher,
+) -> Result<Outcome, Error> {
+    let shared = Shared {
+        depot,
+        domain,
+        options,
+        progress,
+        began: Timestamp::from(SystemTime::now()),
+        watcher,
+        faults: Mutex::default(),
+        failure: Mutex::default(),
+    };
+    let walk = Walk::new(selection.0, selection.1)?;
+    let manifest = threads(&shared, parent, walk)?;
+    match shared.failure.into_inner() {
+        Some(error) => Err(error),
+        None => Ok(Outcome { manifest, faults: shared.faults.into_inner() }),
+    }
+}
+
+/// Starts the threads, front to back, and waits for all of them.
+fn threads(shared: &Shared<'_>, parent: Option<&Parent<'_>>, walk: Walk) -> Result<Option<ManifestRoot>, Error> {
+    // A batch keeps its directory open, so these bounds are bounds on descriptors too.
+    let (walked_out, walked) = bounded(32);
+    let (old_out, old) = bounded(16);
+    let (tasks_out, tasks) = bounded(4 * shared.options.threads);
+    let (order_out, order) = bounded(4 * shared.options.threads);
+    let (groups_out, groups) = bounded(shared.options.threads);
+    let (checkpoints_out, checkpoints) = bounded(1);
+    std::thread::scope(|scope| {
+        spawn(scope, "walk", move || plan::walk(walk, &walked_out))?;
+        if let Some(parent) = parent {
+            spawn(scope, "last-image", move || plan::read_parent(parent, &old_out))?;
+        } else {
+            drop(old_out);
+        }
+        let planner = plan::Planner::new(shared, parent, old);
+        spawn(scope, "match", move || planner.run(&walked, &tasks_out, &order_out))?;
+        for _ in 0..shared.options.threads {
+            let tasks = tasks.clone();
+            spawn(scope, "read", move || read::run(shared, &tasks))?;
+            let groups = groups.clone();
+            spawn(scope, "compress", move || groups::run(shared, &groups))?;
+        }
+        // Only the threads hold receivers: when all of them are gone, senders notice.
+        drop((tasks, groups));
+        spawn(scope, "checkpoint", move || groups::run_checkpoints(shared, &checkpoints))?;
+        let assembler = assemble::Assembler::new(shared, groups_out, checkpoints_out);
+        let assembled = spawn(scope, "assemble", move || assembler.run(order))?;
+        match assembled.join() {
+            Ok(manifest) => Ok(manifest),
+            Err(_) => Err(Error::Defect),
+        }
+    })
+}
+
+fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'scope,
+) -> std::io::Result<ScopedJoinHandle<'scope, T>> {
+    std::thread::Builder::new().name(name.into()).spawn_scoped(scope, body)
+}
+
+/// A directory's path, shared by its entries.
+pub(crate) type SharedPath = Arc<[u8]>;

@@ -1,0 +1,255 @@
+//! Compares the walk with the last image: which entries are as they were, and which must be read.
+//!
+//! A file counts as unchanged if size, mtime, ctime and inode number are the same (docs/backup.md says why each), and
+//! if the depot still has every chunk of it: so a vault that lost some is healed by the next backup.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use holdfast_format::manifest::{Placed, Reader};
+use holdfast_types::{ChunkName, Content, Entry, EntryFlags, Fault, FileId, Kind, Metadata, Piece};
+
+use super::read::{Output, Task};
+use super::{Error, Parent, Shared, SharedPath};
+use crate::source::{Batch, Directory, Found, Walk};
+
+/// Bytes of files, and number of files, that one task of a reader has: enough to be worth a message, little enough
+/// that readers finish together.
+const TASK_BYTES: u64 = 1 << 20;
+const TASK_FILES: usize = 64;
+/// Hard-linked files that are remembered so as not to be read again. Beyond, they are read, and found to be there.
+const LINKS_MAX: usize = 1 << 18;
+/// Entries of the last image that are handed over together.
+const OLD_BATCH: usize = 256;
+
+/// What is done about an entry.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// It is as it was: this is its content.
+    Keep(Content),
+    /// Its content, or what else it has, must be read.
+    Read,
+    /// It is another name of a file that came before.
+    Link(FileId),
+}
+
+/// An entry, and what is done about it.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    pub(crate) name: Vec<u8>,
+    pub(crate) metadata: Metadata,
+    pub(crate) action: Action,
+}
+
+/// Entries of one directory in order, and where the reader's output comes from, if anything must be read.
+pub(crate) struct Step {
+    pub(crate) directory: SharedPath,
+    pub(crate) entries: Vec<Planned>,
+    pub(crate) output: Option<Receiver<Output>>,
+}
+
+/// The thread that walks.
+pub(crate) fn walk(mut walk: Walk, out: &Sender<Batch>) {
+    while let Some(batch) = walk.next_batch() {
+        if out.send(batch).is_err() {
+            return;
+        }
+    }
+}
+
+/// The thread that reads the last image ahead. What cannot be read of it is as if it were new.
+pub(crate) fn read_parent(parent: &Parent<'_>, out: &Sender<Vec<Placed>>) {
+    let reader = Reader::new(&parent.source, parent.manifest);
+    let mut batch = Vec::with_capacity(OLD_BATCH);
+    for placed in reader.entries().flatten() {
+        batch.push(placed);
+        if batch.len() == OLD_BATCH && out.send(std::mem::replace(&mut batch, Vec::with_capacity(OLD_BATCH))).is_err() {
+            return;
+        }
+    }
+    // The planner may have ended before the last image did.
+    let _ = out.send(batch);
+}
+
+/// The thread that compares.
+pub(crate) struct Planner<'a> {
+    shared: &'a Shared<'a>,
+    parent: Option<&'a Parent<'a>>,
+    old: Receiver<Vec<Placed>>,
+    ahead: VecDeque<Placed>,
+    /// Hard-linked files that came, with the number of names still to come.
+    links: HashMap<FileId, u32>,
+}
+
+impl<'a> Planner<'a> {
+    pub(crate) fn new(shared: &'a Shared<'a>, parent: Option<&'a Parent<'a>>, old: Receiver<Vec<Placed>>) -> Self {
+        Self { shared, parent, old, ahead: VecDeque::new(), links: HashMap::new() }
+    }
+
+    pub(crate) fn run(mut self, walked: &Receiver<Batch>, tasks: &Sender<Task>, order: &Sender<Step>) {
+        for batch in walked {
+            batch.faults.into_iter().for_each(|fault| self.shared.fault(fault));
+            if batch.entries.is_empty() {
+                continue;
+            }
+            let path: SharedPath = batch.directory.path().into();
+            match self.plan(&path, batch.entries) {
+                Ok(planned) => {
+                    if hand_on(&path, &batch.directory, planned, tasks, order).is_none() {
+                        return;
+                    }
+                }
+                Err(error) => return self.shared.fail(error),
+            }
+        }
+    }
+
+    fn plan(&mut self, path: &SharedPath, found: Vec<Found>) -> Result<Vec<Planned>, Error> {
+        let mut planned: Vec<Planned> = found.into_iter().map(|found| self.plan_one(path, found)).collect();
+        self.keep_only_what_is_there(&mut planned)?;
+        for entry in &mut planned {
+            if let (Action::Read, Some(file)) = (&entry.action, entry.metadata.file_id()) {
+                entry.action = self.link(file, entry.metadata.nlink);
+            } else if let Some(file) = entry.metadata.file_id() {
+                // Kept from the last image: other names that are new may refer to it.
+                self.link(file, entry.metadata.nlink);
+            }
+        }
+        Ok(planned)
+    }
+
+    fn plan_one(&mut self, path: &SharedPath, mut found: Found) -> Planned {
+        let action = match self.old_entry(path, &found.name) {
+            Some(old) if !self.shared.options.rehash && is_unchanged(&old, &found.metadata) => {
+                found.metadata.xattrs = old.metadata.xattrs;
+                found.metadata.link_target = old.metadata.link_target;
+                Action::Keep(old.content)
+            }
+            _ => Action::Read,
+        };
+        Planned { name: found.name, metadata: found.metadata, action }
+    }
+
+    /// The entry of the last image at this place. Both are in the same order, so those before it are gone.
+    fn old_entry(&mut self, path: &SharedPath, name: &[u8]) -> Option<Entry> {
+        loop {
+            if self.ahead.is_empty() {
+                self.ahead = self.old.recv().ok()?.into();
+                continue;
+            }
+            match self.ahead.front()?.compare(path, name) {
+                std::cmp::Ordering::Less => drop(self.ahead.pop_front()),
+                std::cmp::Ordering::Equal => return self.ahead.pop_front().map(|placed| placed.entry),
+                std::cmp::Ordering::Greater => return None,
+            }
+        }
+    }
+
+    /// Asks for the chunks of all kept files at once. A file that lacks one is read.
+    fn keep_only_what_is_there(&self, planned: &mut [Planned]) -> Result<(), Error> {
+        let mut names: Vec<ChunkName> = Vec::new();
+        let mut owners: Vec<usize> = Vec::new();
+        let mut unreadable: HashSet<usize> = HashSet::new();
+        for (at, entry) in planned.iter().enumerate() {
+            let Action::Keep(content) = &entry.action else { continue };
+            let whole = self.each_chunk(content, &mut |name| {
+                names.push(name);
+                owners.push(at);
+            });
+            if !whole {
+                unreadable.insert(at);
+            }
+        }
+        let here = self.shared.depot.have(&names)?;
+        for at in owners.into_iter().zip(here).filter(|(_, here)| !here).map(|(at, _)| at).chain(unreadable) {
+            planned[at].action = Action::Read;
+        }
+        Ok(())
+    }
+
+    /// Every chunk of a content, lists too; false if a list cannot be read.
+    fn each_chunk(&self, content: &Content, each: &mut dyn FnMut(ChunkName)) -> bool {
+        let mut give = |piece: &Piece| match piece {
+            Piece::Chunk { name, .. } | Piece::List { name, .. } => each(*name),
+            Piece::Hole { .. } => {}
+        };
+        if content.depth == 0 {
+            content.pieces.iter().for_each(give);
+            return true;
+        }
+        let Some(parent) = self.parent else { return false };
+        let reader = Reader::new(&parent.source, None);
+        for piece in reader.pieces(content).with_lists() {
+            match piece {
+                Ok(piece) => give(&piece),
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// What to do about a name of a hard-linked file.
+    fn link(&mut self, file: FileId, nlink: u32) -> Action {
+        if let Some(left) = self.links.get_mut(&file) {
+            *left -= 1;
+            if *left == 0 {
+                self.links.remove(&file);
+            }
+            return Action::Link(file);
+        }
+        if self.links.len() < LINKS_MAX && nlink > 1 {
+            self.links.insert(file, nlink - 1);
+        }
+        Action::Read
+    }
+}
+
+/// Whether an entry is as it was. What was doubtful then is read again now.
+fn is_unchanged(old: &Entry, new: &Metadata) -> bool {
+    let doubtful = EntryFlags::CHANGED | EntryFlags::YOUNG | EntryFlags::PARTIAL;
+    old.flags.0 & doubtful == 0
+        && old.metadata.kind == new.kind
+        && old.metadata.size == new.size
+        && old.metadata.mtime == new.mtime
+        && old.metadata.ctime == new.ctime
+        && old.metadata.ino == new.ino
+}
+
+/// Cuts the entries of a batch into steps, and gives readers their tasks. `None` when nobody listens any more.
+fn hand_on(
+    path: &SharedPath,
+    directory: &Arc<Directory>,
+    planned: Vec<Planned>,
+    tasks: &Sender<Task>,
+    order: &Sender<Step>,
+) -> Option<()> {
+    let mut planned = planned.into_iter().peekable();
+    while planned.peek().is_some() {
+        let mut entries = Vec::new();
+        let (mut bytes, mut files) = (0, 0);
+        while bytes < TASK_BYTES && files < TASK_FILES {
+            let Some(entry) = planned.next() else { break };
+            if matches!(entry.action, Action::Read) {
+                files += 1;
+                bytes += if entry.metadata.kind == Kind::File { entry.metadata.size } else { 0 };
+            }
+            entries.push(entry);
+        }
+        let mut output = None;
+        if files > 0 {
+            let (out, outputs) = bounded(2);
+            let wanted = entries.iter().filter(|entry| matches!(entry.action, Action::Read));
+            let wanted = wanted.map(|entry| Found { name: entry.name.clone(), metadata: entry.metadata.clone() }).collect();
+            tasks.send(Task { directory: Arc::clone(directory), entries: wanted, out }).ok()?;
+            output = Some(outputs);
+        }
+        order.send(Step { directory: Arc::clone(path), entries, output }).ok()?;
+    }
+    Some(())
+}
+
+/// A fault of an entry in a directory.
+pub(crate) fn fault(directory: &[u8], name: &[u8], reason: impl ToString) -> Fault {
+    Fault { path: holdfast_types::join(directory, name), reason: reason.to_string() }
+}

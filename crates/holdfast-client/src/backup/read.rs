@@ -1,0 +1,200 @@
+//! Reads files: content becomes named chunks, in buffers that hold many small files or a part of a large one.
+//!
+//! Readers know nothing of order or of what the depot has; they fill the outputs of their tasks, and wait when those
+//! are full.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crossbeam_channel::{Receiver, Sender};
+use holdfast_types::{ChunkName, EntryFlags, Kind, Metadata, Timestamp};
+
+use super::Shared;
+use crate::progress::Progress;
+use crate::source::{Directory, Extent, Found, Outcome, ReadFault, SourceFile, complete, is_young, open_file};
+
+/// Bytes after which an output is handed over.
+const OUTPUT_BYTES: usize = 1 << 20;
+
+/// Entries of one directory that must be read, in order.
+pub(crate) struct Task {
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) entries: Vec<Found>,
+    pub(crate) out: Sender<Output>,
+}
+
+/// A part of what was read.
+#[derive(Default)]
+pub(crate) struct Output {
+    /// The chunks, one after another.
+    pub(crate) buffer: Vec<u8>,
+    /// What they belong to.
+    pub(crate) events: Vec<Event>,
+}
+
+/// What was found, in order.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// The next chunk of the current entry, so many bytes of the buffer.
+    Chunk(ChunkName, u32),
+    /// A hole in the current entry.
+    Hole(u64),
+    /// The current entry is done.
+    End(Box<Read>),
+}
+
+/// What is known of an entry after reading it.
+#[derive(Debug)]
+pub(crate) struct Read {
+    /// `None`: it could not be read at all, and is not in the image.
+    pub(crate) metadata: Option<Metadata>,
+    pub(crate) flags: EntryFlags,
+    /// What was wrong.
+    pub(crate) faults: Vec<String>,
+}
+
+/// A thread that reads.
+pub(crate) fn run(shared: &Shared<'_>, tasks: &Receiver<Task>) {
+    let mut reader = Reader { shared, window: vec![0; shared.domain.chunker.window() + OUTPUT_BYTES], output: Output::default() };
+    for task in tasks {
+        if reader.task(&task).is_none() {
+            return;
+        }
+    }
+}
+
+struct Reader<'a> {
+    shared: &'a Shared<'a>,
+    /// What was read and is not cut yet.
+    window: Vec<u8>,
+    output: Output,
+}
+
+impl Reader<'_> {
+    /// `None` when nobody wants the output.
+    fn task(&mut self, task: &Task) -> Option<()> {
+        for found in &task.entries {
+            let read = if found.metadata.kind == Kind::File {
+                self.file(task, found)?
+            } else {
+                other(&task.directory, found, self.shared.began)
+            };
+            self.output.events.push(Event::End(Box::new(read)));
+            if self.output.buffer.len() >= OUTPUT_BYTES {
+                self.flush(task)?;
+            }
+        }
+        if self.output.events.is_empty() { Some(()) } else { self.flush(task) }
+    }
+
+    fn flush(&mut self, task: &Task) -> Option<()> {
+        let capacity = self.output.buffer.len().min(2 * OUTPUT_BYTES);
+        let next = Output { buffer: Vec::with_capacity(capacity), events: Vec::with_capacity(self.output.events.len()) };
+        task.out.send(std::mem::replace(&mut self.output, next)).ok()
+    }
+
+    fn file(&mut self, task: &Task, found: &Found) -> Option<Read> {
+        if self.shared.options.dry_run {
+            Progress::add(&self.shared.progress.bytes_read, found.metadata.size);
+            return Some(Read { metadata: Some(found.metadata.clone()), flags: EntryFlags::default(), faults: Vec::new() });
+        }
+        let before = Timestamp::from(SystemTime::now());
+        let mut file = match open_file(&task.directory, &found.name, &found.metadata) {
+            Ok(file) => file,
+            Err(fault) => return Some(missing(&fault)),
+        };
+        let mut metadata = file.metadata().clone();
+        // The walk knows the owners' names, and may know the device.
+        if metadata.owner.uid == found.metadata.owner.uid && metadata.owner.gid == found.metadata.owner.gid {
+            metadata.owner = Arc::clone(&found.metadata.owner);
+        }
+        let mut faults: Vec<String> = file.complete(&mut metadata).err().iter().map(ToString::to_string).collect();
+        let mut flags = EntryFlags::default();
+        match self.content(task, &mut file)? {
+            Ok(()) => {}
+            Err(fault) => {
+                flags = flags.with(EntryFlags::PARTIAL);
+                faults.push(fault.to_string());
+            }
+        }
+        if is_young(metadata.ctime, before) {
+            flags = flags.with(EntryFlags::YOUNG);
+        }
+        if file.finish() == Outcome::Changed {
+            flags = flags.with(EntryFlags::CHANGED);
+            faults.push("changed while it was read; the image holds a mixture".into());
+        }
+        Some(Read { metadata: Some(metadata), flags, faults })
+    }
+
+    /// Reads and cuts. Chunks begin anew after a hole. `None` when nobody wants the output.
+    fn content(&mut self, task: &Task, file: &mut SourceFile) -> Option<Result<(), ReadFault>> {
+        let mut filled = 0;
+        loop {
+            let extent = match file.next(&mut self.window[filled..]) {
+                Ok(extent) => extent,
+                Err(fault) => {
+                    self.cut(task, filled, true)?;
+                    return Some(Err(fault));
+                }
+            };
+            match extent {
+                Extent::Data(length) => {
+                    Progress::add(&self.shared.progress.bytes_read, length as u64);
+                    filled += length;
+                    if filled == self.window.len() {
+                        filled = self.cut(task, filled, false)?;
+                    }
+                }
+                Extent::Hole(length) => {
+                    filled = self.cut(task, filled, true)?;
+                    self.output.events.push(Event::Hole(length));
+                }
+                Extent::End => {
+                    self.cut(task, filled, true)?;
+                    return Some(Ok(()));
+                }
+            }
+        }
+    }
+
+    /// Cuts what the window holds into chunks: all of it, or as long as a whole chunk is certain. Moves the rest to
+    /// the front and gives its length.
+    fn cut(&mut self, task: &Task, filled: usize, all: bool) -> Option<usize> {
+        let domain = self.shared.domain;
+        let mut at = 0;
+        while at < filled && (all || filled - at >= domain.chunker.window()) {
+            let length = domain.chunker.cut(&self.window[at..filled]);
+            let chunk = &self.window[at..at + length];
+            let name = domain.naming.name(chunk);
+            self.output.buffer.extend_from_slice(chunk);
+            // A chunk is at most 4 MiB.
+            self.output.events.push(Event::Chunk(name, u32::try_from(length).unwrap_or(u32::MAX)));
+            at += length;
+            if self.output.buffer.len() >= OUTPUT_BYTES {
+                self.flush(task)?;
+            }
+        }
+        self.window.copy_within(at..filled, 0);
+        Some(filled - at)
+    }
+}
+
+fn missing(fault: &ReadFault) -> Read {
+    Read { metadata: None, flags: EntryFlags::default(), faults: vec![fault.to_string()] }
+}
+
+/// An entry that is no file: its attributes, and where a link points. `before`: a time before the walk saw it.
+fn other(directory: &Directory, found: &Found, before: Timestamp) -> Read {
+    let mut metadata = found.metadata.clone();
+    let mut flags = EntryFlags::default();
+    if is_young(metadata.ctime, before) {
+        flags = flags.with(EntryFlags::YOUNG);
+    }
+    match complete(directory, &found.name, &mut metadata) {
+        Ok(()) => Read { metadata: Some(metadata), flags, faults: Vec::new() },
+        // A symlink without its target cannot be restored; all else can, with what could be read.
+        Err(fault) if metadata.kind == Kind::Symlink && metadata.link_target.is_empty() => missing(&fault),
+        Err(fault) => Read { metadata: Some(metadata), flags, faults: vec![fault.to_string()] },
+    }
+}

@@ -1,0 +1,206 @@
+//! A file that is written in parts, by several threads: one open descriptor, a count of parts that are to come, and
+//! whoever writes the last part sets the metadata and gives the file its name.
+//!
+//! It is written under a temporary name, so that a restore that is killed leaves no half file under a name of the image.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use holdfast_types::{Entry, Piece};
+use rustix::fs::{self as sys, AtFlags};
+use rustix::io::Errno;
+
+use super::create::{Ended, create_file, creation, put_in_place, write_small};
+use super::handle::Handle;
+use super::metadata::{Before, apply};
+use super::owners::Ids;
+use super::report::Failure;
+use super::settle::settle;
+use super::site::Site;
+use super::target::Dir;
+
+/// A file on its way.
+pub(super) struct FileJob {
+    pub(super) dir: Arc<Dir>,
+    /// Without its pieces: they are parts of the work now.
+    pub(super) entry: Entry,
+    ids: Ids,
+    replace: bool,
+    /// One chunk, at a free name: written in one go, under that name.
+    small: bool,
+    length: u64,
+    /// Parts to come; one more while parts are still being added.
+    left: AtomicUsize,
+    open: OnceLock<Option<Open>>,
+    /// It has its own name now.
+    placed: AtomicBool,
+    failure: Mutex<Option<Failure>>,
+}
+
+struct Open {
+    fd: OwnedFd,
+    temporary: Vec<u8>,
+    before: Before,
+}
+
+impl FileJob {
+    /// A file of this content, to which parts will be added.
+    pub(super) fn new(dir: Arc<Dir>, mut entry: Entry, ids: Ids, replace: bool) -> Self {
+        let content = std::mem::take(&mut entry.content);
+        let small = !replace && matches!(content.pieces.as_slice(), [] | [Piece::Chunk { .. }]);
+        Self {
+            dir,
+            entry,
+            ids,
+            replace,
+            small,
+            length: content.length(),
+            left: AtomicUsize::new(1),
+            open: OnceLock::new(),
+            placed: AtomicBool::new(false),
+            failure: Mutex::new(None),
+        }
+    }
+
+    /// As `new`, but never small: its parts come one by one, from one thread.
+    pub(super) fn in_parts(dir: Arc<Dir>, entry: Entry, ids: Ids, replace: bool) -> Self {
+        let mut job = Self::new(dir, entry, ids, replace);
+        job.small = false;
+        job
+    }
+
+    /// Whether it takes a descriptor for longer than a moment.
+    pub(super) fn stays_open(&self) -> bool {
+        !self.small
+    }
+
+    /// One part more will be written, or fail.
+    pub(super) fn add_part(&self) {
+        self.left.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The first failure counts; the rest of the parts are not written then.
+    pub(super) fn fail(&self, failure: Failure) {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+    }
+
+    /// Whether a part has failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Writes one part. `part_done` must follow.
+    pub(super) fn write_part(&self, site: &Site<'_>, offset: u64, bytes: &[u8]) {
+        if self.has_failed() {
+            return;
+        }
+        let Some(open) = self.open(site) else { return };
+        match write_all_at(&open.fd, bytes, offset) {
+            Ok(()) => site.report.wrote(bytes.len()),
+            Err(errno) => self.fail(Failure::System { doing: "write it", errno }),
+        }
+    }
+
+    /// A part, or the adding of parts, is done. Tells how the file ended if it was the last.
+    pub(super) fn part_done(&self, site: &Site<'_>) -> Option<Ended> {
+        (self.left.fetch_sub(1, Ordering::AcqRel) == 1).then(|| self.complete(site))
+    }
+
+    /// As `part_done`, and sees to what follows from it.
+    pub(super) fn finish_part(&self, site: &Site<'_>) {
+        if let Some(ended) = self.part_done(site) {
+            settle(site, &self.dir.source, &self.entry, ended);
+        }
+    }
+
+    /// Writes the only part of a small file, or one of many of another.
+    pub(super) fn write(&self, site: &Site<'_>, offset: u64, bytes: &[u8]) {
+        if self.small {
+            let ended = write_small(site, &self.dir, &self.entry, self.ids, bytes);
+            settle(site, &self.dir.source, &self.entry, ended);
+        } else {
+            self.write_part(site, offset, bytes);
+            self.finish_part(site);
+        }
+    }
+
+    /// The only part, or one of many, cannot be had.
+    pub(super) fn lose(&self, site: &Site<'_>, failure: Failure) {
+        if self.small {
+            settle(site, &self.dir.source, &self.entry, Ended::Absent(failure));
+        } else {
+            self.fail(failure);
+            self.finish_part(site);
+        }
+    }
+
+    /// All parts were added.
+    pub(super) fn all_added(&self, site: &Site<'_>) {
+        if !self.small {
+            self.finish_part(site);
+        }
+    }
+
+    fn open(&self, site: &Site<'_>) -> Option<&Open> {
+        let open = self.open.get_or_init(|| {
+            let (mode, before) = creation(site, &self.dir, &self.entry, self.ids);
+            let temporary = site.temporary_name();
+            match create_file(&self.dir, &temporary, mode) {
+                Ok(fd) => Some(Open { fd, temporary, before }),
+                Err(failure) => {
+                    self.fail(failure);
+                    None
+                }
+            }
+        });
+        open.as_ref()
+    }
+
+    fn complete(&self, site: &Site<'_>) -> Ended {
+        let ready = self.open(site).filter(|_| !self.has_failed());
+        let Some(open) = ready else {
+            let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+            return Ended::Absent(failure.unwrap_or_else(|| Failure::Reason("nothing was written".to_owned())));
+        };
+        // A hole at the end is nothing but length; for the rest it changes nothing.
+        if let Err(errno) = sys::ftruncate(&open.fd, self.length) {
+            return Ended::Absent(Failure::System { doing: "set its length", errno });
+        }
+        let handle = Handle::Open(open.fd.as_fd());
+        let metadata = apply(handle, &self.entry.metadata, self.ids, open.before, &site.report.shortfalls);
+        match put_in_place(&self.dir, &open.temporary, &self.entry.name, self.replace) {
+            Ok(()) => {
+                self.placed.store(true, Ordering::Relaxed);
+                Ended::with(metadata)
+            }
+            Err(failure) => Ended::Absent(failure),
+        }
+    }
+}
+
+impl Drop for FileJob {
+    /// What did not get its name goes.
+    fn drop(&mut self) {
+        if let Some(Some(open)) = self.open.get()
+            && !self.placed.load(Ordering::Relaxed)
+        {
+            let _ = sys::unlinkat(self.dir.fd(), open.temporary.as_slice(), AtFlags::empty());
+        }
+    }
+}
+
+fn write_all_at(fd: &OwnedFd, mut bytes: &[u8], mut offset: u64) -> rustix::io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::pwrite(fd, bytes, offset) {
+            Ok(0) => return Err(Errno::IO),
+            Ok(written) => {
+                bytes = &bytes[written..];
+                offset += u64::try_from(written).unwrap_or(0);
+            }
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,261 @@
+//! Goes through the manifest once: makes directories, decides about every name that is taken, and fills windows with
+//! the rest. Writes no content; directories get their metadata in a second pass (`directories`).
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use holdfast_format::manifest::{Placed, ReadError};
+use holdfast_types::{Entry, Kind, Piece, is_inside, join};
+use rustix::fs::{self as sys, AtFlags, Mode};
+use rustix::io::Errno;
+
+use super::file::FileJob;
+use super::links::{Key, Role, Waiter};
+use super::options::Overwrite;
+use super::owners::{Ids, Owners};
+use super::policy::{Verdict, decide};
+use super::report::Failure;
+use super::selection::Selection;
+use super::site::Site;
+use super::target::{Dir, Missing, Walk};
+use super::window::{Act, Item, Want, Window};
+use crate::depot;
+
+/// Directories, by hashes of their source paths: a few bytes each, however long the paths are.
+#[derive(Default)]
+pub(super) struct PathSet {
+    hasher: RandomState,
+    hashes: HashSet<u64>,
+}
+
+impl PathSet {
+    pub(super) fn insert(&mut self, path: &[u8]) {
+        self.hashes.insert(self.hasher.hash_one(path));
+    }
+
+    pub(super) fn contains(&self, path: &[u8]) -> bool {
+        self.hashes.contains(&self.hasher.hash_one(path))
+    }
+}
+
+/// The first pass.
+pub(super) struct Planner<'s, 'a> {
+    site: &'s Site<'a>,
+    overwrite: Overwrite,
+    walk: Walk,
+    owners: &'s mut Owners,
+    window: Window,
+    /// Directories whose metadata stay as they are: they were there, or could not be made.
+    untouched: PathSet,
+    /// A directory that cannot be entered; what is below it comes next.
+    blocked: Option<Vec<u8>>,
+    /// The last entry that could be read.
+    last: Vec<u8>,
+}
+
+impl<'s, 'a> Planner<'s, 'a> {
+    pub(super) fn new(site: &'s Site<'a>, overwrite: Overwrite, owners: &'s mut Owners, window: Window) -> Self {
+        let walk = Walk::new(Arc::clone(&site.top), Missing::Make);
+        let untouched = PathSet::default();
+        Self { site, overwrite, walk, owners, window, untouched, blocked: None, last: Vec::new() }
+    }
+
+    /// Goes through all chosen entries. Returns the directories that the second pass must leave alone.
+    pub(super) fn run(mut self, selection: &Selection) -> PathSet {
+        for item in selection.entries(&self.site.manifest) {
+            if self.site.report.stopped() {
+                return self.untouched;
+            }
+            match item {
+                Ok(placed) => self.take(placed),
+                Err(error) => self.lost(&error),
+            }
+        }
+        self.window.flush(self.site);
+        self.untouched
+    }
+
+    /// A part of the manifest cannot be read: what it lists is not known, only what came before it.
+    fn lost(&self, error: &ReadError<depot::Error>) {
+        let entries = match error {
+            ReadError::Source { entries, .. } | ReadError::Format { entries, .. } => entries,
+        };
+        let number = entries.map_or("some".to_owned(), |entries| entries.to_string());
+        let reason = format!("{number} entries after this one are lost, their list cannot be read: {error}");
+        self.site.report.failed(self.last.clone(), Failure::Reason(reason));
+    }
+
+    fn take(&mut self, Placed { directory, entry }: Placed) {
+        self.last.clear();
+        self.last.extend_from_slice(&directory);
+        if directory.is_empty() {
+            return self.top(&entry);
+        }
+        self.last = join(&directory, &entry.name);
+        let Some(dir) = self.enter(&directory) else {
+            self.site.report.unreachable.fetch_add(1, Relaxed);
+            return;
+        };
+        match entry.metadata.kind {
+            Kind::Directory => self.directory(&dir, &entry),
+            _ => self.other(dir, entry),
+        }
+        if self.window.is_full() {
+            self.window.flush(self.site);
+        }
+    }
+
+    /// The entry of `/` is the target itself.
+    fn top(&mut self, entry: &Entry) {
+        self.last.push(b'/');
+        if !self.site.top.traits.made && self.keeps_directories() {
+            self.untouched.insert(b"/");
+        }
+        self.site.report.done(entry);
+    }
+
+    fn keeps_directories(&self) -> bool {
+        matches!(self.overwrite, Overwrite::Refuse | Overwrite::Never)
+    }
+
+    fn enter(&mut self, directory: &[u8]) -> Option<Arc<Dir>> {
+        if self.blocked.as_deref().is_some_and(|blocked| is_inside(directory, blocked)) {
+            return None;
+        }
+        match self.walk.enter(directory) {
+            Ok(dir) => Some(dir),
+            Err(failure) => {
+                // If it could not be made, that was told.
+                if !self.untouched.contains(directory) {
+                    self.untouched.insert(directory);
+                    self.site.report.failed(directory.to_vec(), failure);
+                }
+                self.blocked = Some(directory.to_vec());
+                None
+            }
+        }
+    }
+
+    fn directory(&mut self, dir: &Dir, entry: &Entry) {
+        match self.make_directory(dir, entry) {
+            Ok(made) => {
+                if made {
+                    self.walk.remember_made(dir, &entry.name);
+                } else if self.keeps_directories() {
+                    self.untouched.insert(&self.last);
+                }
+                self.site.report.done(entry);
+            }
+            Err(failure) => {
+                self.untouched.insert(&self.last);
+                self.site.report.failed(self.last.clone(), failure);
+            }
+        }
+    }
+
+    /// Makes a directory for us alone, until its metadata are set. Whether it had to be made.
+    fn make_directory(&self, dir: &Dir, entry: &Entry) -> Result<bool, Failure> {
+        let name = entry.name.as_slice();
+        let make = || sys::mkdirat(dir.fd(), name, Mode::RWXU);
+        match make() {
+            Ok(()) => return Ok(true),
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(Failure::System { doing: "make the directory", errno }),
+        }
+        let existing = dir.existing(name)?;
+        match existing {
+            Some(existing) if existing.kind == Some(Kind::Directory) => return Ok(false),
+            Some(existing) => match decide(self.overwrite, &existing, entry) {
+                Verdict::Replace => {
+                    sys::unlinkat(dir.fd(), name, AtFlags::empty())
+                        .map_err(Failure::doing("remove what is in its place"))?;
+                }
+                Verdict::Refuse(reason) => return Err(Failure::Reason(reason.to_owned())),
+                Verdict::Keep | Verdict::Mend => {
+                    let reason = "what is there is no directory and is kept; nothing below is restored";
+                    return Err(Failure::Reason(reason.to_owned()));
+                }
+            },
+            None => {}
+        }
+        make().map(|()| true).map_err(Failure::doing("make the directory"))
+    }
+
+    /// Anything but a directory.
+    fn other(&mut self, dir: Arc<Dir>, entry: Entry) {
+        let ids = self.owners.resolve(&entry.metadata.owner);
+        // Where this run made the directory, no name is taken.
+        let verdict = if dir.traits.made { Ok(None) } else { verdict(self.overwrite, &dir, &entry) };
+        let report = &self.site.report;
+        match verdict {
+            Ok(None) => self.plan(dir, entry, ids, false, false),
+            Ok(Some(Verdict::Replace)) => self.plan(dir, entry, ids, true, false),
+            Ok(Some(Verdict::Mend)) => self.plan(dir, entry, ids, true, true),
+            Ok(Some(Verdict::Keep)) => {
+                report.kept.fetch_add(1, Relaxed);
+            }
+            Ok(Some(Verdict::Refuse(reason))) => {
+                report.failed(self.last.clone(), Failure::Reason(reason.to_owned()));
+            }
+            Err(failure) => report.failed(self.last.clone(), failure),
+        }
+    }
+
+    fn plan(&mut self, dir: Arc<Dir>, entry: Entry, ids: Ids, replace: bool, mend: bool) {
+        let mut waiter = Waiter { directory: Arc::clone(&dir.source), entry, ids, replace };
+        if let Some(key) = Key::of(&waiter.entry) {
+            match self.site.links.meet(key, waiter) {
+                Role::First(first) => waiter = *first,
+                Role::Link(waiter, first) => {
+                    return self.window.add_item(Item { dir, act: Act::Link(waiter, first) });
+                }
+                Role::Waits => return,
+            }
+        }
+        let act = match waiter.entry.metadata.kind {
+            _ if mend => Act::Mend(waiter.entry, ids),
+            Kind::File if waiter.entry.content.pieces.is_empty() && !replace => Act::Empty(waiter.entry, ids),
+            Kind::File => return self.file(dir, waiter.entry, ids, replace),
+            _ => Act::Node(Box::new(waiter)),
+        };
+        self.window.add_item(Item { dir, act });
+    }
+
+    /// A file's chunks go into this window, and into as many more as they fill.
+    fn file(&mut self, dir: Arc<Dir>, entry: Entry, ids: Ids, replace: bool) {
+        let pieces = self.site.manifest.pieces(&entry.content);
+        let job = Arc::new(FileJob::new(dir, entry, ids, replace));
+        self.window.add_file(&job);
+        let mut offset: u64 = 0;
+        for piece in pieces {
+            let piece = match piece {
+                Ok(piece) => piece,
+                Err(error) => {
+                    job.fail(Failure::Reason(format!("its list of chunks: {error}; the file is left out")));
+                    break;
+                }
+            };
+            if let Piece::Chunk { name, length } = piece {
+                job.add_part();
+                self.window.add_want(Want { job: Arc::clone(&job), offset, name, length });
+            }
+            offset = offset.saturating_add(piece.length());
+            if self.window.is_full() {
+                self.window.flush(self.site);
+                self.window.add_file(&job);
+            }
+            if job.has_failed() || self.site.report.stopped() {
+                break;
+            }
+        }
+        job.all_added(self.site);
+    }
+}
+
+/// What to do about an entry in a directory that was there before; `None`: its name is free.
+pub(super) fn verdict(overwrite: Overwrite, dir: &Dir, entry: &Entry) -> Result<Option<Verdict>, Failure> {
+    let existing = dir.existing(&entry.name)?;
+    Ok(existing.map(|existing| decide(overwrite, &existing, entry)))
+}

@@ -1,0 +1,76 @@
+//! Does the tasks of a window: takes a group out of the vault once and writes each chunk of it that is wanted.
+
+use crossbeam_channel::Receiver;
+
+use super::create::{Ended, make_node, mend_in_place, write_small};
+use super::report::Failure;
+use super::settle::{link_or_write, settle, tell};
+use super::site::Site;
+use super::window::{Act, Item, Task, Want, Work};
+use crate::depot::Spot;
+
+/// Does tasks until there are no more. After a fatal error the rest is dropped, which removes what is half written.
+pub(super) fn work(site: &Site<'_>, tasks: &Receiver<Task>) {
+    for task in tasks {
+        match task.work {
+            _ if site.report.stopped() => {}
+            Work::Group(ref wants) => write_group(site, wants),
+            Work::Items(ref items) => items.iter().for_each(|item| make(site, item)),
+        }
+    }
+}
+
+fn write_group(site: &Site<'_>, wants: &[(Spot, Want)]) {
+    let Some((first, _)) = wants.first() else { return };
+    let group = match site.depot.group(first) {
+        Ok(group) => group,
+        Err(error) => {
+            for (_, want) in wants {
+                want.job.lose(site, Failure::Reason(format!("{error}; the file is left out")));
+            }
+            return;
+        }
+    };
+    for (spot, want) in wants {
+        if site.report.stopped() {
+            return;
+        }
+        match group.chunk(spot, &want.name) {
+            Ok(bytes) if u32::try_from(bytes.len()) == Ok(want.length) => {
+                want.job.write(site, want.offset, bytes);
+            }
+            Ok(bytes) => {
+                let (name, found) = (want.name, bytes.len());
+                let reason = format!("chunk {name} has {found} bytes, not {}; the file is left out", want.length);
+                want.job.lose(site, Failure::Reason(reason));
+            }
+            Err(error) => {
+                want.job.lose(site, Failure::Reason(format!("{error}; the file is left out")));
+            }
+        }
+    }
+}
+
+fn make(site: &Site<'_>, item: &Item) {
+    if site.report.stopped() {
+        return;
+    }
+    let dir = &item.dir;
+    match &item.act {
+        Act::Empty(entry, ids) => {
+            settle(site, &dir.source, entry, write_small(site, dir, entry, *ids, &[]));
+        }
+        Act::Node(node) => {
+            let ended = make_node(site, dir, &node.entry, node.ids, node.replace);
+            settle(site, &dir.source, &node.entry, ended);
+        }
+        Act::Link(waiter, first) => {
+            let ended = link_or_write(site, dir.clone(), waiter, first);
+            tell(site, &dir.source, &waiter.entry, ended);
+        }
+        Act::Mend(entry, ids) => {
+            let ended: Ended = mend_in_place(site, dir, entry, *ids);
+            settle(site, &dir.source, entry, ended);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What can go wrong in a vault. Every variant says what a person can do, or carries what does.
+
+use holdfast_types::{ChunkName, ImageId, KeyId, PackId};
+
+/// The result of an operation of a vault.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] holdfast_store::Error),
+    /// An object is not what it should be.
+    #[error("{object} {cause}")]
+    Damaged {
+        /// Key of the object.
+        object: String,
+        /// What is wrong with it.
+        cause: holdfast_format::Error,
+    },
+    /// There is no vault.
+    #[error("there is no vault in {place}")]
+    NoVault {
+        /// Where it was looked for.
+        place: String,
+    },
+    /// The vault is sealed with another key.
+    #[error("the vault in {place} is sealed with key {needs}, not with key {given}")]
+    WrongKey {
+        /// The vault.
+        place: String,
+        /// The id of the key that it needs.
+        needs: KeyId,
+        /// The id of the key that was given.
+        given: KeyId,
+    },
+    /// The vault may be read by this program, not written.
+    #[error("the vault needs format version {needs} to be written, this program knows {known}: use a newer holdfast")]
+    NewerWriter {
+        /// The version that it needs.
+        needs: u16,
+        /// The version that this program knows.
+        known: u16,
+    },
+    /// The vault was opened for reading.
+    #[error("the vault was opened for reading only")]
+    ReadOnly,
+    /// A chunk is in no pack that the index knows.
+    #[error("chunk {0} is in no pack of the vault")]
+    ChunkMissing(ChunkName),
+    /// A chunk's bytes are not what its name says.
+    #[error("chunk {name} in packs/{pack} does not match its name")]
+    ChunkDamaged {
+        /// The chunk.
+        name: ChunkName,
+        /// The pack that holds it.
+        pack: PackId,
+    },
+    /// An encoding that should always succeed failed.
+    #[error("cannot encode {what}: {cause}")]
+    Encode {
+        /// What was to be encoded.
+        what: &'static str,
+        /// Why not.
+        cause: holdfast_format::Error,
+    },
+    /// No image goes by this name.
+    #[error("no image {0}")]
+    NoImage(String),
+    /// Several images go by this prefix.
+    #[error("{prefix} could be {count} images: give more of the id")]
+    Ambiguous {
+        /// What was asked for.
+        prefix: String,
+        /// How many match.
+        count: usize,
+    },
+    /// A record that could be the latest cannot be read.
+    #[error("image {image} is newer but its record cannot be read ({cause}); choose an image by its id")]
+    LatestUnreadable {
+        /// The image.
+        image: ImageId,
+        /// Why it cannot be read.
+        cause: String,
+    },
+    /// Packs that a commit rests on are gone.
+    #[error("{count} chunks that the image needs are gone from the vault; run the backup again")]
+    Incomplete {
+        /// How many, at least.
+        count: usize,
+    },
+    /// Random numbers could not be had from the system.
+    #[error("the system gives no random numbers: {0}")]
+    Random(String),
+    /// A thread of this vault ended by a panic.
+    #[error("a thread that writes packs has ended unexpectedly")]
+    WriterGone,
+    /// An earlier failure of the same job.
+    #[error("the job failed before: {0}")]
+    Failed(String),
+}
+
+impl Error {
+    /// Whether space ran out.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Error::Store(error) if error.is_full())
+    }
+
+    /// An object's damage, for `map_err`.
+    pub(crate) fn damaged(object: impl std::fmt::Display) -> impl FnOnce(holdfast_format::Error) -> Self {
+        move |cause| Self::Damaged { object: object.to_string(), cause }
+    }
+
+    /// A failed encoding, for `map_err`.
+    pub(crate) fn encode(what: &'static str) -> impl FnOnce(holdfast_format::Error) -> Self {
+        move |cause| Self::Encode { what, cause }
+    }
+}
+
+/// Random bytes from the system.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| Error::Random(error.to_string()))?;
+    Ok(bytes)
+}

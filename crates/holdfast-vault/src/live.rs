@@ -1,0 +1,132 @@
+//! Which chunks some image needs: two bits for each entry of the index, however many images there are.
+
+use std::sync::Arc;
+
+use holdfast_types::{ChunkName, Piece};
+
+use crate::error::{Error, Result};
+use crate::index::{Spot, State};
+use crate::vault::Vault;
+
+/// Names that are looked up together.
+const BATCH: usize = 1 << 16;
+
+/// The live entries of one state of the index.
+pub(crate) struct Live {
+    pub(crate) state: Arc<State>,
+    live: Vec<Bits>,
+    /// Nodes whose contents were walked. Not the same as live: a file may have the bytes of a node.
+    walked: Vec<Bits>,
+}
+
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn set(&mut self, at: usize) -> bool {
+        let (word, bit) = (at / 64, 1u64 << (at % 64));
+        let fresh = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        fresh
+    }
+
+    fn get(&self, at: usize) -> bool {
+        self.0[at / 64] >> (at % 64) & 1 == 1
+    }
+}
+
+impl Live {
+    /// Walks all images. An image that cannot be walked whole is an error: what it needs is not known, so nothing
+    /// may be deleted.
+    pub(crate) fn compute(vault: &Vault, walked: &mut dyn FnMut(usize, usize)) -> Result<Self> {
+        let state = vault.inner.index.state();
+        let bits = || state.tables.iter().map(|table| Bits(vec![0; table.slots().div_ceil(64)])).collect();
+        let (live_bits, walked_bits) = (bits(), bits());
+        let mut live = Self { live: live_bits, walked: walked_bits, state };
+        let keys = vault.image_keys()?;
+        for (at, (key, millis, image)) in keys.iter().enumerate() {
+            let record = match vault.read_record(key, *millis, *image) {
+                Err(Error::Store(error)) if error.is_missing() => continue,
+                record => record?,
+            };
+            live.walk_image(vault, record.manifest)?;
+            walked(at + 1, keys.len());
+        }
+        Ok(live)
+    }
+
+    fn walk_image(&mut self, vault: &Vault, root: Option<holdfast_format::manifest::Root>) -> Result<()> {
+        let mut nodes = vec![root.map(|root| (root.name, root.length, root.height))];
+        let mut names = Vec::new();
+        while let Some(Some((name, length, height))) = nodes.pop() {
+            if !self.mark_node(vault, &name)? {
+                continue;
+            }
+            let reader = vault.manifest(None);
+            let children = reader.node_children(&name, length, height, &mut |content| {
+                for piece in reader.pieces(content).with_lists() {
+                    match piece? {
+                        Piece::Chunk { name, .. } | Piece::List { name, .. } => names.push(name),
+                        Piece::Hole { .. } => {}
+                    }
+                }
+                Ok(())
+            });
+            nodes.extend(children.map_err(read_error)?.into_iter().map(Some));
+            if names.len() >= BATCH {
+                self.mark(vault, &names)?;
+                names.clear();
+            }
+        }
+        self.mark(vault, &names)
+    }
+
+    /// Marks a node live; false if it was walked before.
+    fn mark_node(&mut self, vault: &Vault, name: &ChunkName) -> Result<bool> {
+        let place = self.best(vault, std::slice::from_ref(name))?.pop().flatten();
+        let (table, slot) = place.ok_or(Error::ChunkMissing(*name))?;
+        self.live[table].set(slot);
+        Ok(self.walked[table].set(slot))
+    }
+
+    fn mark(&mut self, vault: &Vault, names: &[ChunkName]) -> Result<()> {
+        for (place, name) in self.best(vault, names)?.into_iter().zip(names) {
+            // A chunk that is missing cannot be lost any more; verify tells of it.
+            if let Some((table, slot)) = place {
+                self.live[table].set(slot);
+            } else {
+                let _ = name;
+            }
+        }
+        Ok(())
+    }
+
+    /// Of all places of each chunk, the one that is kept: in an unmarked pack if there is one.
+    fn best(&self, vault: &Vault, names: &[ChunkName]) -> Result<Vec<Option<(usize, usize)>>> {
+        let inner = &*vault.inner;
+        let mut best: Vec<Option<(usize, usize, bool, Spot)>> = vec![None; names.len()];
+        let state = &self.state;
+        state.each_place(&*inner.store, &inner.index.blocks, names, &mut |at, table, block, position, spot| {
+            let marked = state.marks.contains_key(&spot.pack);
+            // Of equals the least spot, so that every clean-up keeps the same copy.
+            let better = best[at].is_none_or(|(_, _, other, kept)| (marked, spot) < (other, kept));
+            if better {
+                best[at] = Some((table, state.tables[table].slot(block, position), marked, spot));
+            }
+        })?;
+        Ok(best.into_iter().map(|place| place.map(|(table, slot, _, _)| (table, slot))).collect())
+    }
+
+    /// Whether an entry of a table is live.
+    pub(crate) fn is_live(&self, table: usize, slot: usize) -> bool {
+        self.live[table].get(slot)
+    }
+}
+
+pub(crate) fn read_error(error: holdfast_format::manifest::ReadError<Error>) -> Error {
+    match error {
+        holdfast_format::manifest::ReadError::Source { cause, .. } => cause,
+        holdfast_format::manifest::ReadError::Format { node, cause, .. } => {
+            Error::Damaged { object: format!("manifest node {node}"), cause }
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! A vault, open: made, opened, asked where a chunk is and what is in it. The rest of the engine hangs on this.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use holdfast_format::chunker::{Chunker, Sizes};
+use holdfast_format::config::{self, Config};
+use holdfast_format::manifest::NodeSource;
+use holdfast_format::seal::VERSION;
+use holdfast_format::{NamingKey, VaultKey};
+use holdfast_store::{Key, Store, StoreExt};
+use holdfast_types::{ChunkName, KeyId, PackId, VaultId};
+use parking_lot::Mutex;
+
+use crate::cache::{self, GroupCache, PlainGroup};
+use crate::error::{Error, Result, random};
+use crate::index::{Index, Spot, State};
+use crate::merge;
+use crate::packs::Packs;
+
+/// What a vault is opened for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Nothing is changed, not even mended.
+    Read,
+    /// The store must be open for writing by this process alone.
+    Write,
+}
+
+/// A vault, open. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Vault {
+    pub(crate) inner: Arc<Inner>,
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Vault({} in {})", self.inner.config.plain.vault, self.inner.store.describe())
+    }
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) key: VaultKey,
+    pub(crate) config: Config,
+    pub(crate) mode: Mode,
+    pub(crate) index: Index,
+    pub(crate) packs: Packs,
+    groups: GroupCache,
+    /// Held by a commit from its last check to its record, and by clean-up's delete step: see the table in lib.rs.
+    pub(crate) gate: Mutex<()>,
+    /// Packs that claims of living ingests rest on, with the number of ingests.
+    pub(crate) pins: Mutex<std::collections::HashMap<PackId, usize>>,
+    /// One clean-up at a time.
+    pub(crate) cleanup: Mutex<()>,
+}
+
+/// What a vault says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// Its id.
+    pub vault: VaultId,
+    /// The key that opens it.
+    pub key: KeyId,
+    /// Chunk sizes.
+    pub sizes: Sizes,
+    /// Packs, and their bytes.
+    pub packs: usize,
+    /// Bytes of all packs.
+    pub pack_bytes: u64,
+    /// Chunks in the index (a chunk in two packs counts twice).
+    pub chunks: u64,
+    /// Index tables.
+    pub tables: usize,
+    /// Bytes of all objects.
+    pub bytes: u64,
+    /// Packs that are marked for deletion.
+    pub marked: usize,
+    /// Bytes of those.
+    pub marked_bytes: u64,
+    /// Images.
+    pub images: usize,
+}
+
+impl Vault {
+    /// Makes a vault in an empty store.
+    pub fn init(store: &dyn Store, key: &VaultKey, sizes: Sizes) -> Result<VaultId> {
+        let vault = VaultId(random()?);
+        let naming = NamingKey::from_bytes(random()?);
+        let object = config::encode(key, random()?, vault, &naming, sizes).map_err(Error::encode("the config"))?;
+        store.put(&config_key()?, &object)?;
+        Ok(vault)
+    }
+
+    /// The id of the key that a vault needs.
+    pub fn key_needed(store: &dyn Store) -> Result<KeyId> {
+        let object = read_config(store)?;
+        Ok(config::decode_plain(&object).map_err(Error::damaged(config::OBJECT_KEY))?.key)
+    }
+
+    /// Opens a vault. For writing, packs whose writer died before they were in the index are taken into it.
+    pub fn open(store: Arc<dyn Store>, key: &VaultKey, mode: Mode) -> Result<Self> {
+        let object = read_config(&*store)?;
+        let config = config::decode(&object, key).map_err(|error| match error {
+            holdfast_format::Error::WrongKey { needs, given } => {
+                Error::WrongKey { place: store.describe(), needs, given }
+            }
+            other => Error::damaged(config::OBJECT_KEY)(other),
+        })?;
+        if mode == Mode::Write && config.plain.writer_version > VERSION {
+            return Err(Error::NewerWriter { needs: config.plain.writer_version, known: VERSION });
+        }
+        let state = State::load(&*store, key)?;
+        let inner = Inner {
+            store,
+            key: key.clone(),
+            config,
+            mode,
+            index: Index::new(state),
+            packs: Packs::new(),
+            groups: cache::groups(),
+            gate: Mutex::new(()),
+            pins: Mutex::default(),
+            cleanup: Mutex::new(()),
+        };
+        let vault = Self { inner: Arc::new(inner) };
+        if mode == Mode::Write {
+            vault.tidy_index()?;
+        }
+        Ok(vault)
+    }
+
+    /// Covers packs that no table covers, deletes tables that another stands in for.
+    fn tidy_index(&self) -> Result<()> {
+        let inner = &*self.inner;
+        let state = inner.index.state();
+        let uncovered = state.uncovered();
+        if !uncovered.is_empty() {
+            let mut tables = Vec::new();
+            // Damage in these packs is for verify to tell; what can be read of them is taken in.
+            merge::cover(&*inner.store, &inner.key, &inner.packs, &uncovered, &mut |table| tables.push(table), &mut |_, _| {})?;
+            inner.index.update(|state| state.tables.extend(tables.into_iter().map(Arc::new)));
+        }
+        let used: std::collections::HashSet<_> = inner.index.state().tables.iter().map(|table| table.id).collect();
+        let damaged: std::collections::HashSet<_> = state.damaged_tables.iter().map(|(id, _)| *id).collect();
+        for id in crate::index::table_ids(&*inner.store)? {
+            if !used.contains(&id) && !damaged.contains(&id) {
+                inner.store.delete(&crate::table::table_key(id)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the index anew from the packs alone. Gives the number of packs, and what was damaged in them.
+    pub fn rebuild_index(&self, progress: &mut dyn FnMut(usize, usize)) -> Result<(usize, Vec<String>)> {
+        self.writable()?;
+        let inner = &*self.inner;
+        let _gate = inner.gate.lock();
+        let state = inner.index.state();
+        let mut packs: Vec<_> = state.packs.iter().map(|(id, size)| (*id, *size)).collect();
+        packs.sort_unstable();
+        let old = crate::index::table_ids(&*inner.store)?;
+        let (mut tables, mut damage, mut done) = (Vec::new(), Vec::new(), 0);
+        for part in packs.chunks(64) {
+            merge::cover(&*inner.store, &inner.key, &inner.packs, part, &mut |table| tables.push(Arc::new(table)), &mut |id, text| {
+                damage.push(format!("packs/{id}: {text}"));
+            })?;
+            done += part.len();
+            progress(done, packs.len());
+        }
+        inner.index.update(|state| {
+            state.tables = tables;
+            state.damaged_tables.clear();
+        });
+        old.into_iter().try_for_each(|id| Result::Ok(inner.store.delete(&crate::table::table_key(id)?)?))?;
+        self.merge_tables()?;
+        Ok((packs.len(), damage))
+    }
+
+    /// Merges tables while there are too many of a size.
+    pub(crate) fn merge_tables(&self) -> Result<()> {
+        let inner = &*self.inner;
+        loop {
+            let state = inner.index.state();
+            let old = merge::choose(&state.tables);
+            if old.is_empty() {
+                return Ok(());
+            }
+            self.replace_tables(&state, &old)?;
+        }
+    }
+
+    /// Puts one table in the place of several.
+    pub(crate) fn replace_tables(&self, state: &State, old: &[Arc<crate::table::Table>]) -> Result<()> {
+        let inner = &*self.inner;
+        let merged = merge::merge(&*inner.store, &inner.key, state, old)?;
+        inner.index.update(|state| {
+            state.tables.retain(|table| old.iter().all(|gone| gone.id != table.id));
+            state.tables.extend(merged.map(Arc::new));
+        });
+        merge::delete_tables(&*inner.store, old)
+    }
+
+    pub(crate) fn writable(&self) -> Result<()> {
+        if self.inner.mode == Mode::Write { Ok(()) } else { Err(Error::ReadOnly) }
+    }
+
+    /// Where the vault lies.
+    pub fn describe(&self) -> String {
+        self.inner.store.describe()
+    }
+
+    /// The key that names chunks.
+    pub fn naming(&self) -> &NamingKey {
+        &self.inner.config.naming
+    }
+
+    /// A chunker for this vault's dedup domain.
+    pub fn chunker(&self) -> Chunker {
+        Chunker::new(&self.inner.config.naming, self.inner.config.sizes)
+    }
+
+    /// What the vault says of itself.
+    pub fn info(&self) -> Result<Info> {
+        let inner = &*self.inner;
+        let state = inner.index.state();
+        let (mut bytes, mut images) = (0, 0);
+        for prefix in ["packs", "index", "images", "marks"] {
+            inner.store.list(prefix, &mut |listed| {
+                bytes += listed.size;
+                images += usize::from(prefix == "images");
+                Ok(())
+            })?;
+        }
+        bytes += inner.store.size(&config_key()?)?;
+        Ok(Info {
+            vault: inner.config.plain.vault,
+            key: inner.config.plain.key,
+            sizes: inner.config.sizes,
+            packs: state.packs.len(),
+            pack_bytes: state.packs.values().sum(),
+            chunks: state.tables.iter().map(|table| table.footer.entries).sum(),
+            tables: state.tables.len(),
+            bytes,
+            marked: state.marks.len(),
+            marked_bytes: state.marks.keys().filter_map(|id| state.packs.get(id)).sum(),
+            images,
+        })
+    }
+
+    /// Where each chunk lies; `None` for one that is in no pack.
+    pub fn locate(&self, names: &[ChunkName]) -> Result<Vec<Option<Spot>>> {
+        let inner = &*self.inner;
+        let located = inner.index.state().locate(&*inner.store, &inner.index.blocks, names);
+        match located {
+            // A table was merged away by the process that writes. The new one is durable before the old one goes.
+            Err(Error::Store(error)) if error.is_missing() && inner.mode == Mode::Read => {
+                let state = State::load(&*inner.store, &inner.key)?;
+                inner.index.update(|old| *old = state);
+                inner.index.state().locate(&*inner.store, &inner.index.blocks, names)
+            }
+            located => located,
+        }
+    }
+
+    /// The group of a spot, open; its chunks are checked when they are taken out.
+    pub fn group(&self, spot: &Spot) -> Result<Arc<PlainGroup>> {
+        let inner = &*self.inner;
+        inner.groups.get_or_insert_with(&spot.group_key(), || {
+            let (offset, length) = (u64::from(spot.group_offset), u64::from(spot.group_length));
+            let plain = inner.packs.open_group(&*inner.store, &inner.key, spot.pack, offset, length)?;
+            Ok(Arc::new(PlainGroup::new(spot.pack, inner.config.naming.clone(), plain)))
+        })
+    }
+
+    /// A chunk, checked against its name.
+    pub fn chunk(&self, name: &ChunkName, length: u32) -> Result<Bytes> {
+        let spot = self.locate(std::slice::from_ref(name))?.pop().flatten().ok_or(Error::ChunkMissing(*name))?;
+        if spot.length != length {
+            return Err(Error::ChunkDamaged { name: *name, pack: spot.pack });
+        }
+        Ok(Bytes::copy_from_slice(self.group(&spot)?.chunk(&spot, name)?))
+    }
+}
+
+impl NodeSource for Vault {
+    type Error = Error;
+
+    fn node(&self, name: &ChunkName, length: u32) -> Result<Bytes> {
+        self.chunk(name, length)
+    }
+}
+
+fn config_key() -> Result<Key> {
+    Key::new(config::OBJECT_KEY).map_err(|_| Error::NoImage(config::OBJECT_KEY.into()))
+}
+
+fn read_config(store: &dyn Store) -> Result<Bytes> {
+    store.get(&config_key()?, config::LENGTH_MAX).map_err(|error| match error {
+        error if error.is_missing() => Error::NoVault { place: store.describe() },
+        error => error.into(),
+    })
+}

@@ -1,0 +1,289 @@
+//! Verification: is everything that images name there, and with `read_data`, whole? Changes nothing.
+//!
+//! Every damaged object is named, with the images and files that it affects; the rest of the vault is good.
+
+use std::collections::HashSet;
+
+use holdfast_format::record::ImageRecord;
+use holdfast_types::{ChunkName, ImageId, PackId, Piece};
+
+use crate::error::{Error, Result};
+use crate::live::read_error;
+use crate::vault::Vault;
+
+/// Files that are listed for an image; all are counted.
+const FILES_MAX: usize = 1000;
+/// Names that are looked up together.
+const BATCH: usize = 4096;
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The object, or a part of one.
+    pub object: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// An image that cannot be restored whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Affected {
+    /// The image.
+    pub image: ImageId,
+    /// The first files that cannot be restored whole, as paths on the source.
+    pub files: Vec<Vec<u8>>,
+    /// How many there are.
+    pub files_count: u64,
+    /// Entries that cannot even be listed.
+    pub entries_lost: u64,
+}
+
+/// What a verification found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Images that were looked at.
+    pub images: usize,
+    /// Packs that were looked at.
+    pub packs: usize,
+    /// Bytes of packs that were read and checked.
+    pub bytes_read: u64,
+    /// Chunks that were looked up.
+    pub chunks: u64,
+    /// What is damaged.
+    pub damage: Vec<Damage>,
+    /// What that affects.
+    pub affected: Vec<Affected>,
+}
+
+impl Report {
+    /// Whether all is well.
+    pub fn is_good(&self) -> bool {
+        self.damage.is_empty() && self.affected.is_empty()
+    }
+}
+
+/// Hears how far a verification is.
+pub trait Watcher {
+    /// So many of so many bytes of packs were read.
+    fn read(&mut self, _bytes: u64, _of: u64) {}
+    /// So many of so many images were walked.
+    fn walked(&mut self, _images: usize, _of: usize) {}
+}
+
+impl Watcher for () {}
+
+impl Vault {
+    /// Verifies these images, or all. `read_data` reads every byte of every pack.
+    pub fn verify(&self, images: Option<&[ImageId]>, read_data: bool, watcher: &mut dyn Watcher) -> Result<Report> {
+        let mut check = Check { vault: self, report: Report::default(), bad: HashSet::new() };
+        check.index();
+        if read_data {
+            check.packs(watcher)?;
+        }
+        check.images(images, watcher)?;
+        Ok(check.report)
+    }
+}
+
+struct Check<'a> {
+    vault: &'a Vault,
+    report: Report,
+    /// Chunks that do not match their names, or lie in groups that do not open.
+    bad: HashSet<ChunkName>,
+}
+
+impl Check<'_> {
+    fn damage(&mut self, object: impl Into<String>, what: impl Into<String>) {
+        self.report.damage.push(Damage { object: object.into(), what: what.into() });
+    }
+
+    /// Tables that cannot be read, packs that are absent or of another size than when they were written.
+    fn index(&mut self) {
+        let state = self.vault.inner.index.state();
+        for (id, what) in &state.damaged_tables {
+            self.damage(format!("index/{id}"), what.clone());
+        }
+        for id in state.absent().iter().filter(|id| !state.marks.contains_key(id)) {
+            self.damage(format!("packs/{id}"), "is missing");
+        }
+        for table in &state.tables {
+            for (id, size) in &table.footer.packs {
+                if let Some(found) = state.packs.get(id).filter(|found| *found != size) {
+                    self.damage(format!("packs/{id}"), format!("has {found} bytes, {size} were written"));
+                }
+            }
+            let store = &*self.vault.inner.store;
+            for position in 0..u32::try_from(table.footer.blocks.len()).unwrap_or(u32::MAX) {
+                if let Err(error) = table.read_block(store, position) {
+                    self.damage(format!("index/{}", table.id), error.to_string());
+                }
+            }
+        }
+        self.report.packs = state.packs.len();
+    }
+
+    /// Reads every group of every pack, and checks every chunk.
+    fn packs(&mut self, watcher: &mut dyn Watcher) -> Result<()> {
+        let state = self.vault.inner.index.state();
+        let mut packs: Vec<(PackId, u64)> = state.packs.iter().map(|(id, size)| (*id, *size)).collect();
+        packs.sort_unstable();
+        let total = packs.iter().map(|(_, size)| size).sum();
+        for (id, size) in packs {
+            self.pack(id, size)?;
+            self.report.bytes_read += size;
+            watcher.read(self.report.bytes_read, total);
+        }
+        Ok(())
+    }
+
+    fn pack(&mut self, id: PackId, size: u64) -> Result<()> {
+        let inner = &*self.vault.inner;
+        let survey = match inner.packs.survey(&*inner.store, &inner.key, id, size) {
+            // Deleted by a clean-up since the listing.
+            Err(Error::Store(error)) if error.is_missing() => return Ok(()),
+            Err(error @ Error::Store(_)) => {
+                self.damage(format!("packs/{id}"), error.to_string());
+                return Ok(());
+            }
+            survey => survey?,
+        };
+        survey.damage.iter().for_each(|what| self.damage(format!("packs/{id}"), what.clone()));
+        for group in survey.groups {
+            let length = group.frame.group_length();
+            match inner.packs.open_group(&*inner.store, &inner.key, id, group.offset, length) {
+                Ok(plain) => self.chunks(id, group.offset, &plain),
+                Err(error) => {
+                    self.damage(format!("packs/{id} at {}", group.offset), error.to_string());
+                    self.bad.extend(group.list.chunks.iter().map(|(name, _)| *name));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn chunks(&mut self, id: PackId, group: u64, plain: &holdfast_format::group::Plain) {
+        let mut offset = 0;
+        for (name, length) in &plain.list.chunks {
+            let good = plain.slice(offset, *length).is_some_and(|bytes| self.vault.naming().name(bytes) == *name);
+            if !good {
+                self.damage(format!("packs/{id} at {group}"), format!("chunk {name} does not match its name"));
+                self.bad.insert(*name);
+            }
+            offset += length;
+        }
+    }
+
+    fn images(&mut self, wanted: Option<&[ImageId]>, watcher: &mut dyn Watcher) -> Result<()> {
+        let mut listed = self.vault.images()?;
+        listed.retain(|listed| wanted.is_none_or(|wanted| wanted.contains(&listed.image)));
+        let count = listed.len();
+        for (at, listed) in listed.into_iter().enumerate() {
+            match listed.record {
+                Ok(record) => self.image(&record)?,
+                Err(error) => {
+                    self.damage(format!("the record of image {}", listed.image), error.to_string());
+                    let affected = Affected { image: listed.image, files: Vec::new(), files_count: 0, entries_lost: 0 };
+                    self.report.affected.push(affected);
+                }
+            }
+            self.report.images += 1;
+            watcher.walked(at + 1, count);
+        }
+        Ok(())
+    }
+
+    fn image(&mut self, record: &ImageRecord) -> Result<()> {
+        let mut affected = Affected { image: record.image, files: Vec::new(), files_count: 0, entries_lost: 0 };
+        let mut batch = Batch::default();
+        let vault = self.vault;
+        let reader = vault.manifest(record.manifest);
+        for placed in reader.entries() {
+            let placed = match placed {
+                Ok(placed) => placed,
+                Err(error) => {
+                    affected.entries_lost += entries_below(&error).unwrap_or(1);
+                    let error = storage_or(read_error(error))?;
+                    self.damage(format!("the manifest of image {}", record.image), error.to_string());
+                    continue;
+                }
+            };
+            let path = placed.path();
+            let mut file = batch.begin(&path);
+            for piece in reader.pieces(&placed.entry.content) {
+                match piece {
+                    Ok(Piece::Chunk { name, length }) => batch.names.push((name, length, file)),
+                    Ok(_) => {}
+                    Err(error) => {
+                        let error = storage_or(read_error(error))?;
+                        self.damage(format!("the content of {}", holdfast_types::sanitise(&path)), error.to_string());
+                        batch.hurt.insert(file);
+                    }
+                }
+                if batch.names.len() >= BATCH {
+                    self.settle(&mut batch, &mut affected)?;
+                    file = batch.begin(&path);
+                }
+            }
+        }
+        self.settle(&mut batch, &mut affected)?;
+        if affected.files_count > 0 || affected.entries_lost > 0 {
+            self.report.affected.push(affected);
+        }
+        Ok(())
+    }
+
+    /// Looks the names of a batch up.
+    fn settle(&mut self, batch: &mut Batch, affected: &mut Affected) -> Result<()> {
+        let names: Vec<ChunkName> = batch.names.iter().map(|(name, _, _)| *name).collect();
+        self.report.chunks += names.len() as u64;
+        for ((name, length, file), spot) in batch.names.drain(..).zip(self.vault.locate(&names)?) {
+            let good = spot.is_some_and(|spot| spot.length == length) && !self.bad.contains(&name);
+            if !good {
+                batch.hurt.insert(file);
+            }
+        }
+        let mut hurt: Vec<usize> = batch.hurt.drain().collect();
+        hurt.sort_unstable();
+        for file in hurt {
+            let path = std::mem::take(&mut batch.files[file]);
+            // A file whose pieces fall into two batches is counted once.
+            if affected.files.last() != Some(&path) {
+                affected.files_count += 1;
+                if affected.files.len() < FILES_MAX {
+                    affected.files.push(path);
+                }
+            }
+        }
+        batch.files.clear();
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Batch {
+    files: Vec<Vec<u8>>,
+    names: Vec<(ChunkName, u32, usize)>,
+    hurt: HashSet<usize>,
+}
+
+impl Batch {
+    fn begin(&mut self, path: &[u8]) -> usize {
+        self.files.push(path.to_vec());
+        self.files.len() - 1
+    }
+}
+
+fn entries_below(error: &holdfast_format::manifest::ReadError<Error>) -> Option<u64> {
+    match error {
+        holdfast_format::manifest::ReadError::Source { entries, .. }
+        | holdfast_format::manifest::ReadError::Format { entries, .. } => *entries,
+    }
+}
+
+/// Damage is a finding; a store that cannot be read at all ends the verification.
+fn storage_or(error: Error) -> Result<Error> {
+    match error {
+        Error::Store(store) if matches!(store, holdfast_store::Error::Place { .. }) => Err(store.into()),
+        other => Ok(other),
+    }
+}

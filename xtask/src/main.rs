@@ -1,0 +1,59 @@
+//! Automation: `cargo xtask tidy` checks the project's rules, `cargo xtask bench` measures beside other programs.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "these are commands: printing is what they do")]
+
+mod bench;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask tidy
+    Checks the project's rules: layers, forbidden names, sizes, documents. Prints what breaks them.
+
+cargo xtask bench --corpus DIR [--corpus2 DIR] [--peers]
+    Backs up and restores copies of the corpora with Holdfast, and with --peers also with each of restic, rustic, borg
+    and bupstash that is on PATH. Checks every restore byte for byte. Prints a Markdown table of medians.
+    --tools A,B        only these of holdfast, restic, rustic, borg, bupstash
+    --steps A,B        only these of full, same, restore, changed (full is always run, the others need it)
+    --runs N           runs of each step, the programs in turn (default 5)
+    --work DIR         where copies, vaults and restored trees lie (default target/bench); what is made is removed
+    --vault-dir DIR    vaults lie here instead, for instance on a tmpfs
+    --holdfast FILE    this program, instead of a release build of this tree
+
+    Example: cargo xtask bench --peers --corpus linux-source-6.1 --corpus2 random
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["tidy"] => tidy::run(&root()),
+        ["bench", options @ ..] => bench::run(&root(), options),
+        [bench::MEASURE, rest @ ..] => return bench::measure_child(rest),
+        ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The root of the workspace: the parent of this crate, wherever the command was given.
+fn root() -> PathBuf {
+    // Set by cargo; without it (the program started by hand) the working directory is to be the root.
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("xtask"), PathBuf::from);
+    let here = std::path::absolute(&here).unwrap_or(here);
+    here.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
