@@ -9,7 +9,8 @@ use holdfast_format::manifest::NodeSource;
 use holdfast_types::ChunkName;
 use holdfast_vault::{Ingest, Vault};
 
-pub use holdfast_vault::{Error, GroupData, PlainGroup, Spot};
+pub use holdfast_format::group::List;
+pub use holdfast_vault::{Error, PlainGroup, Spot};
 
 /// Reads what an image names.
 ///
@@ -37,7 +38,8 @@ pub trait WriteDepot: Send + Sync {
 
     /// Stores a group of chunks that were claimed. Durable after the next checkpoint, or commit.
     /// Gives the bytes that it takes.
-    fn put(&self, group: &GroupData) -> Result<u64, Error>;
+    /// `data` is encoded as the list says; it is sealed where it stands, and is of no use afterwards.
+    fn put(&self, list: &List, data: &mut Vec<u8>) -> Result<u64, Error>;
 
     /// Makes all that was put durable, and known to the jobs that come after this one.
     fn checkpoint(&self) -> Result<(), Error>;
@@ -66,8 +68,8 @@ impl WriteDepot for Ingest {
         Ingest::have(self, names)
     }
 
-    fn put(&self, group: &GroupData) -> Result<u64, Error> {
-        Ingest::put(self, group)
+    fn put(&self, list: &List, data: &mut Vec<u8>) -> Result<u64, Error> {
+        Ingest::put_in_place(self, list, data)
     }
 
     fn checkpoint(&self) -> Result<(), Error> {

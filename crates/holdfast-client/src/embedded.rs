@@ -174,7 +174,7 @@ impl WriteDepot for DryRun<'_> {
         Ok(self.0.locate(names)?.iter().map(Option::is_some).collect())
     }
 
-    fn put(&self, _group: &crate::depot::GroupData) -> Result<u64, DepotError> {
+    fn put(&self, _list: &crate::depot::List, _data: &mut Vec<u8>) -> Result<u64, DepotError> {
         Ok(0)
     }
 

@@ -63,18 +63,24 @@ impl Frame {
 
 /// Seals a group. `data` is encoded as the list says.
 pub fn seal_group(sealer: &Sealer, number: u32, list: &List, data: &[u8]) -> Result<Vec<u8>> {
+    let mut data = data.to_vec();
+    let mut group = seal_group_in_place(sealer, number, list, &mut data)?;
+    group.extend_from_slice(&data);
+    Ok(group)
+}
+
+/// Seals a group without copying its data: gives what stands before the data, and turns `data` into what follows.
+pub fn seal_group_in_place(sealer: &Sealer, number: u32, list: &List, data: &mut Vec<u8>) -> Result<Vec<u8>> {
     let plain_list = list.encode();
-    let sealed =
-        |length: usize| u32::try_from(length + TAG_LENGTH).map_err(|_| Error::Invalid { what: "a group" });
-    let frame =
-        Frame { number, list_length: sealed(plain_list.len())?, data_length: sealed(data.len())? }.to_bytes();
+    let sealed = |length: usize| u32::try_from(length + TAG_LENGTH).map_err(|_| Error::Invalid { what: "a group" });
+    let frame = Frame { number, list_length: sealed(plain_list.len())?, data_length: sealed(data.len())? }.to_bytes();
     // What a reader would refuse must not be written.
     Frame::parse(&frame)?;
-    let mut group = Vec::with_capacity(FRAME_LENGTH + plain_list.len() + data.len() + 2 * TAG_LENGTH);
-    group.extend_from_slice(&frame);
-    sealer.seal(PartKind::GroupList, number, &frame, &plain_list, &mut group)?;
-    sealer.seal(PartKind::GroupData, number, &frame, data, &mut group)?;
-    Ok(group)
+    let mut head = Vec::with_capacity(FRAME_LENGTH + plain_list.len() + TAG_LENGTH);
+    head.extend_from_slice(&frame);
+    sealer.seal(PartKind::GroupList, number, &frame, &plain_list, &mut head)?;
+    sealer.seal_in_place(PartKind::GroupData, number, &frame, data)?;
+    Ok(head)
 }
 
 /// Opens the list of a group from its frame and sealed list.

@@ -179,6 +179,16 @@ impl Sealer {
         Ok(())
     }
 
+    /// Turns plain bytes into a sealed part, where they stand.
+    pub fn seal_in_place(&self, kind: PartKind, number: u32, associated: &[u8], part: &mut Vec<u8>) -> Result<()> {
+        let tag = self
+            .key
+            .seal_in_place_separate_tag(nonce(kind, number), Aad::from(associated), part)
+            .map_err(|_| Error::Crypto("seal"))?;
+        part.extend_from_slice(tag.as_ref());
+        Ok(())
+    }
+
     /// Opens a sealed part where it stands, and returns the plain bytes.
     pub fn open<'a>(
         &self,

@@ -335,10 +335,10 @@ impl Run<'_> {
                     u64::from(*length),
                 )?;
                 let whole = share(*alive, *plain) >= self.margins.group_live_min;
-                let (list, data) = rewriter.group(self.vault, &group, |name| {
+                let (list, mut data) = rewriter.group(self.vault, &group, |name| {
                     whole || keep.get(&(*pack, *offset)).is_some_and(|names| names.contains(name))
                 })?;
-                self.report.rewritten_bytes += packer.put(&list, &data)?;
+                self.report.rewritten_bytes += packer.put(&list, &mut data)?;
             }
         }
         ingest.checkpoint()

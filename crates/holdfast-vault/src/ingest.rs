@@ -138,9 +138,14 @@ impl Ingest {
 
     /// Stores a group of chunks that were claimed; gives the bytes that it takes. Any number of threads.
     pub fn put(&self, group: &GroupData) -> Result<u64> {
-        let bytes = self.packer.put(&group.list, &group.data)?;
+        self.put_in_place(&group.list, &mut group.data.clone())
+    }
+
+    /// As [`put`](Self::put), without a copy: `data` is sealed where it stands, and is of no use afterwards.
+    pub fn put_in_place(&self, list: &List, data: &mut Vec<u8>) -> Result<u64> {
+        let bytes = self.packer.put(list, data)?;
         self.bytes_added.fetch_add(bytes, Relaxed);
-        self.chunks_new.fetch_add(group.list.chunks.len() as u64, Relaxed);
+        self.chunks_new.fetch_add(list.chunks.len() as u64, Relaxed);
         Ok(bytes)
     }
 

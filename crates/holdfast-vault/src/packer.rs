@@ -83,13 +83,14 @@ impl Packer {
         Self { store, key, current: Default::default(), shared, finish: Some(finish), threads }
     }
 
-    /// Stores a group; gives the bytes that it takes. Durable after [`settle`](Self::settle).
-    pub(crate) fn put(&self, list: &List, data: &[u8]) -> Result<u64> {
+    /// Stores a group; gives the bytes that it takes. Durable after [`settle`](Self::settle). `data` is sealed where it
+    /// stands, and is of no use afterwards.
+    pub(crate) fn put(&self, list: &List, data: &mut Vec<u8>) -> Result<u64> {
         self.check()?;
         let (open, number) = self.reserve(list.nodes, data.len() as u64 + 4096).inspect_err(|error| self.fail(error))?;
-        let appended = pack::seal_group(&open.sealer, number, list, data)
+        let appended = pack::seal_group_in_place(&open.sealer, number, list, data)
             .map_err(Error::encode("a group"))
-            .and_then(|group| append(&open, list, &group).map(|()| group.len() as u64));
+            .and_then(|head| append(&open, list, &head, data));
         if appended.is_err() {
             open.state.lock().writer = None;
         }
@@ -216,11 +217,12 @@ impl Drop for Packer {
     }
 }
 
-fn append(open: &OpenPack, list: &List, group: &[u8]) -> Result<()> {
+fn append(open: &OpenPack, list: &List, head: &[u8], data: &[u8]) -> Result<u64> {
     let mut state = open.state.lock();
-    let (offset, length) = (state.offset, group.len() as u64);
+    let (offset, length) = (state.offset, (head.len() + data.len()) as u64);
     let writer = state.writer.as_mut().ok_or(Error::WriterGone)?;
-    writer.write(group)?;
+    writer.write(head)?;
+    writer.write(data)?;
     state.offset += length;
     state.offsets.push(offset);
     let narrow = |value: u64| u32::try_from(value).map_err(|_| Error::WriterGone);
@@ -231,7 +233,7 @@ fn append(open: &OpenPack, list: &List, group: &[u8]) -> Result<()> {
         state.entries.push((*name, spot));
         chunk_offset += chunk_length;
     }
-    Ok(())
+    Ok(length)
 }
 
 fn finish_packs(queue: &Receiver<Arc<OpenPack>>, shared: &(Mutex<Shared>, Condvar)) {

@@ -15,6 +15,9 @@ use super::read::{Event, Output, Read};
 use super::{Error, Shared, SharedPath};
 use crate::progress::Progress;
 
+/// Bytes of a buffer that is worth a group of its own, if all of it is lacking.
+const WHOLE_BYTES: usize = 2 << 20;
+
 /// What every name of a hard-linked file shares.
 struct Linked {
     content: Content,
@@ -55,7 +58,7 @@ impl From<BuildError<Stop>> for Stop {
 /// Takes nodes and piece lists.
 struct Nodes<'a> {
     shared: &'a Shared<'a>,
-    filler: Filler,
+    filler: Filler<'a>,
 }
 
 impl NodeSink for Nodes<'_> {
@@ -75,7 +78,7 @@ impl NodeSink for Nodes<'_> {
 /// The thread that assembles.
 pub(crate) struct Assembler<'a> {
     shared: &'a Shared<'a>,
-    content: Filler,
+    content: Filler<'a>,
     nodes: Nodes<'a>,
     manifest: Builder,
     links: HashMap<FileId, Linked>,
@@ -87,8 +90,8 @@ pub(crate) struct Assembler<'a> {
 impl<'a> Assembler<'a> {
     pub(crate) fn new(shared: &'a Shared<'a>, groups: Sender<PlainGroup>, checkpoints: Sender<()>) -> Self {
         Self {
-            content: Filler::new(false, groups.clone()),
-            nodes: Nodes { shared, filler: Filler::new(true, groups) },
+            content: Filler::new(shared, false, groups.clone()),
+            nodes: Nodes { shared, filler: Filler::new(shared, true, groups) },
             manifest: Builder::new(shared.domain.naming.clone()),
             shared,
             links: HashMap::new(),
@@ -127,6 +130,9 @@ impl<'a> Assembler<'a> {
         for planned in step.entries {
             self.entry(&step.directory, planned, &mut source)?;
         }
+        if let Some(done) = source.current {
+            self.shared.buffers.give(done.buffer);
+        }
         Ok(())
     }
 
@@ -162,7 +168,7 @@ impl<'a> Assembler<'a> {
     ) -> Result<Option<(Metadata, Content, EntryFlags)>, Stop> {
         let mut builder = ContentBuilder::new(&self.shared.domain.naming);
         loop {
-            let part = source.part(self.shared)?;
+            let part = self.part(source)?;
             match part.events.next().ok_or(Stop::Closed)? {
                 Event::Chunk(chunk, length) => {
                     let bytes = part.take(length);
@@ -181,6 +187,36 @@ impl<'a> Assembler<'a> {
                 }
             }
         }
+    }
+
+    /// The part that holds the next event. Asks the depot about all chunks of a part at once.
+    fn part<'s>(&mut self, source: &'s mut Source) -> Result<&'s mut Part, Stop> {
+        if source.current.as_ref().is_none_or(|part| part.events.len() == 0) {
+            let output = source.output.as_ref().and_then(|output| output.recv().ok()).ok_or(Stop::Closed)?;
+            if let Some(done) = source.current.take() {
+                self.shared.buffers.give(done.buffer);
+            }
+            source.current = Some(self.begin_part(output)?);
+        }
+        source.current.as_mut().ok_or(Stop::Closed)
+    }
+
+    fn begin_part(&mut self, output: Output) -> Result<Part, Stop> {
+        let Output { mut buffer, used, events } = output;
+        let chunks: Vec<(ChunkName, u32)> = events
+            .iter()
+            .filter_map(|event| if let Event::Chunk(name, length) = event { Some((*name, *length)) } else { None })
+            .collect();
+        let names: Vec<ChunkName> = chunks.iter().map(|(name, _)| *name).collect();
+        let mut lacking = self.shared.depot.claim(&names)?;
+        // A large file that is new: its buffer is a group as it is.
+        if used >= WHOLE_BYTES && lacking.iter().all(|lacking| *lacking) {
+            self.checkpoint_bytes += used as u64;
+            buffer.truncate(used);
+            self.content.push_whole(chunks, buffer).ok_or(Stop::Closed)?;
+            (buffer, lacking) = (Vec::new(), Vec::new());
+        }
+        Ok(Part { buffer, position: 0, events: events.into_iter(), lacking: lacking.into_iter() })
     }
 
     fn linked(&mut self, file: FileId, mut metadata: Metadata) -> Option<(Metadata, Content, EntryFlags)> {
@@ -247,27 +283,5 @@ impl Part {
         let start = self.position;
         self.position += length as usize;
         start..self.position
-    }
-}
-
-impl Source {
-    /// The part that holds the next event. Asks the depot about all chunks of a part at once.
-    fn part(&mut self, shared: &Shared<'_>) -> Result<&mut Part, Stop> {
-        if self.current.as_ref().is_none_or(|part| part.events.len() == 0) {
-            let output = self.output.as_ref().and_then(|output| output.recv().ok()).ok_or(Stop::Closed)?;
-            let names: Vec<ChunkName> = output
-                .events
-                .iter()
-                .filter_map(|event| if let Event::Chunk(name, _) = event { Some(*name) } else { None })
-                .collect();
-            let lacking = shared.depot.claim(&names)?;
-            self.current = Some(Part {
-                buffer: output.buffer,
-                position: 0,
-                events: output.events.into_iter(),
-                lacking: lacking.into_iter(),
-            });
-        }
-        self.current.as_mut().ok_or(Stop::Closed)
     }
 }

@@ -5,12 +5,12 @@ use holdfast_format::group::{CHUNKS_MAX, Compressor, Encoding, List};
 use holdfast_types::ChunkName;
 
 use super::Shared;
-use crate::depot::GroupData;
+use super::buffers::BUFFER_BYTES;
 use crate::progress::Progress;
 
 /// Plain bytes of a group of file content: measured in docs/benchmarks.md. Larger groups compress better, and a
 /// restore of one small file reads more.
-const CONTENT_BYTES: usize = 4 << 20;
+const CONTENT_BYTES: usize = BUFFER_BYTES;
 /// Plain bytes of a group of nodes: listings read few of them.
 const NODE_BYTES: usize = 1 << 20;
 
@@ -22,30 +22,37 @@ pub(crate) struct PlainGroup {
 }
 
 /// Fills groups of one kind.
-pub(crate) struct Filler {
+pub(crate) struct Filler<'a> {
+    shared: &'a Shared<'a>,
     group: PlainGroup,
     bytes_max: usize,
     out: Sender<PlainGroup>,
 }
 
-impl Filler {
-    pub(crate) fn new(nodes: bool, out: Sender<PlainGroup>) -> Self {
+impl<'a> Filler<'a> {
+    pub(crate) fn new(shared: &'a Shared<'a>, nodes: bool, out: Sender<PlainGroup>) -> Self {
         let bytes_max = if nodes { NODE_BYTES } else { CONTENT_BYTES };
-        Self { group: PlainGroup { chunks: Vec::new(), bytes: Vec::new(), nodes }, bytes_max, out }
+        Self { shared, group: PlainGroup { chunks: Vec::new(), bytes: Vec::new(), nodes }, bytes_max, out }
     }
 
     /// Adds a chunk; hands the group over when it is full. `None` when nobody stores groups any more.
     pub(crate) fn push(&mut self, name: ChunkName, chunk: &[u8]) -> Option<()> {
         let full = self.group.bytes.len() + chunk.len() > self.bytes_max || self.group.chunks.len() == CHUNKS_MAX;
-        if full && !self.group.chunks.is_empty() {
+        if full {
             self.flush()?;
         }
         if self.group.bytes.capacity() == 0 {
-            self.group.bytes.reserve(self.bytes_max.max(chunk.len()));
+            self.group.bytes = self.shared.buffers.take_empty();
         }
         self.group.bytes.extend_from_slice(chunk);
         self.group.chunks.push((name, u32::try_from(chunk.len()).ok()?));
         Some(())
+    }
+
+    /// Hands over a buffer whose chunks are all lacking, as a group of its own.
+    pub(crate) fn push_whole(&mut self, chunks: Vec<(ChunkName, u32)>, bytes: Vec<u8>) -> Option<()> {
+        self.flush()?;
+        self.out.send(PlainGroup { chunks, bytes, nodes: self.group.nodes }).ok()
     }
 
     /// Hands over what there is.
@@ -60,27 +67,34 @@ impl Filler {
 
 /// A thread that compresses and stores.
 pub(crate) fn run(shared: &Shared<'_>, groups: &Receiver<PlainGroup>) {
-    let mut compressor = match Compressor::new() {
-        Ok(compressor) => compressor,
+    let mut storer = match Compressor::new() {
+        Ok(compressor) => Storer { shared, compressor, compressed: Vec::new() },
         Err(error) => return shared.fail(error.into()),
     };
     for group in groups {
-        if let Err(error) = store(shared, &mut compressor, group) {
+        if let Err(error) = storer.store(group) {
             return shared.fail(error);
         }
     }
 }
 
-fn store(shared: &Shared<'_>, compressor: &mut Compressor, group: PlainGroup) -> Result<(), super::Error> {
-    let mut data = Vec::new();
-    let encoding = compressor.compress(&group.bytes, &mut data)?;
-    let chunks = group.chunks.len() as u64;
-    let data = if encoding == Encoding::Zstd { data } else { group.bytes };
-    let list = List { encoding, chunks: group.chunks, nodes: group.nodes };
-    let bytes = shared.depot.put(&GroupData { list, data })?;
-    Progress::add(&shared.progress.bytes_added, bytes);
-    Progress::add(&shared.progress.chunks_new, chunks);
-    Ok(())
+struct Storer<'a> {
+    shared: &'a Shared<'a>,
+    compressor: Compressor,
+    compressed: Vec<u8>,
+}
+
+impl Storer<'_> {
+    fn store(&mut self, mut group: PlainGroup) -> Result<(), super::Error> {
+        let encoding = self.compressor.compress(&group.bytes, &mut self.compressed)?;
+        let data = if encoding == Encoding::Zstd { &mut self.compressed } else { &mut group.bytes };
+        let list = List { encoding, chunks: group.chunks, nodes: group.nodes };
+        let bytes = self.shared.depot.put(&list, data)?;
+        self.shared.buffers.give(group.bytes);
+        Progress::add(&self.shared.progress.bytes_added, bytes);
+        Progress::add(&self.shared.progress.chunks_new, list.chunks.len() as u64);
+        Ok(())
+    }
 }
 
 /// The thread that makes checkpoints when told to: the disk works while the others go on.

@@ -15,10 +15,12 @@
 //! | `read` | what chunks do files consist of? |
 //! | `assemble` | in which order do chunks and entries become groups and manifest nodes? |
 //! | `groups` | how are groups filled, compressed and stored? |
+//! | `buffers` | where do the bytes stand meanwhile? |
 //!
 //! Making the image record of the result is the caller's.
 
 mod assemble;
+mod buffers;
 mod groups;
 mod plan;
 mod read;
@@ -33,6 +35,8 @@ use holdfast_format::chunker::Chunker;
 use holdfast_format::manifest::{NodeSource, Root as ManifestRoot};
 use holdfast_types::{Fault, Timestamp};
 use parking_lot::Mutex;
+
+use buffers::Buffers;
 
 use crate::depot::{Error as DepotError, WriteDepot};
 use crate::progress::{Progress, Watcher};
@@ -123,6 +127,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) progress: &'a Progress,
     /// When the run began, before anything was looked at.
     pub(crate) began: Timestamp,
+    /// Memory for file content on its way.
+    pub(crate) buffers: Buffers,
     watcher: &'a dyn Watcher,
     faults: Mutex<Vec<Fault>>,
     /// The first failure: the others follow from it.
@@ -162,6 +168,7 @@ pub fn run(
         options,
         progress,
         began: Timestamp::from(SystemTime::now()),
+        buffers: Buffers::default(),
         watcher,
         faults: Mutex::default(),
         failure: Mutex::default(),
@@ -179,8 +186,8 @@ fn threads(shared: &Shared<'_>, parent: Option<&Parent<'_>>, walk: Walk) -> Resu
     // A batch keeps its directory open, so these bounds are bounds on descriptors too.
     let (walked_out, walked) = bounded(32);
     let (old_out, old) = bounded(16);
-    let (tasks_out, tasks) = bounded(4 * shared.options.threads);
-    let (order_out, order) = bounded(4 * shared.options.threads);
+    let (tasks_out, tasks) = bounded(2 * shared.options.threads);
+    let (order_out, order) = bounded(2 * shared.options.threads);
     let (groups_out, groups) = bounded(shared.options.threads);
     let (checkpoints_out, checkpoints) = bounded(1);
     std::thread::scope(|scope| {

@@ -13,7 +13,7 @@ use super::Shared;
 use crate::progress::Progress;
 use crate::source::{Directory, Extent, Found, Outcome, ReadFault, SourceFile, complete, is_young, open_file};
 
-/// Bytes after which an output is handed over.
+/// Bytes after which an output is handed over at the end of a file; a larger file fills the buffer.
 const OUTPUT_BYTES: usize = 1 << 20;
 
 /// Entries of one directory that must be read, in order.
@@ -24,10 +24,11 @@ pub(crate) struct Task {
 }
 
 /// A part of what was read.
-#[derive(Default)]
 pub(crate) struct Output {
-    /// The chunks, one after another.
+    /// The chunks, one after another, and behind them anything.
     pub(crate) buffer: Vec<u8>,
+    /// Bytes of the chunks.
+    pub(crate) used: usize,
     /// What they belong to.
     pub(crate) events: Vec<Event>,
 }
@@ -55,7 +56,7 @@ pub(crate) struct Read {
 
 /// A thread that reads.
 pub(crate) fn run(shared: &Shared<'_>, tasks: &Receiver<Task>) {
-    let mut reader = Reader { shared, window: vec![0; shared.domain.chunker.window() + OUTPUT_BYTES], output: Output::default() };
+    let mut reader = Reader { shared, output: Output { buffer: shared.buffers.take(), used: 0, events: Vec::new() } };
     for task in tasks {
         if reader.task(&task).is_none() {
             return;
@@ -65,8 +66,6 @@ pub(crate) fn run(shared: &Shared<'_>, tasks: &Receiver<Task>) {
 
 struct Reader<'a> {
     shared: &'a Shared<'a>,
-    /// What was read and is not cut yet.
-    window: Vec<u8>,
     output: Output,
 }
 
@@ -80,16 +79,19 @@ impl Reader<'_> {
                 other(&task.directory, found, self.shared.began)
             };
             self.output.events.push(Event::End(Box::new(read)));
-            if self.output.buffer.len() >= OUTPUT_BYTES {
-                self.flush(task)?;
+            if self.output.used >= OUTPUT_BYTES {
+                self.flush(task, 0)?;
             }
         }
-        if self.output.events.is_empty() { Some(()) } else { self.flush(task) }
+        if self.output.events.is_empty() { Some(()) } else { self.flush(task, 0) }
     }
 
-    fn flush(&mut self, task: &Task) -> Option<()> {
-        let capacity = self.output.buffer.len().min(2 * OUTPUT_BYTES);
-        let next = Output { buffer: Vec::with_capacity(capacity), events: Vec::with_capacity(self.output.events.len()) };
+    /// Hands over what is cut. So many bytes behind it go on in the next buffer.
+    fn flush(&mut self, task: &Task, rest: usize) -> Option<()> {
+        let mut buffer = self.shared.buffers.take();
+        let used = self.output.used;
+        buffer[..rest].copy_from_slice(&self.output.buffer[used..used + rest]);
+        let next = Output { buffer, used: 0, events: Vec::with_capacity(self.output.events.len()) };
         task.out.send(std::mem::replace(&mut self.output, next)).ok()
     }
 
@@ -129,54 +131,45 @@ impl Reader<'_> {
 
     /// Reads and cuts. Chunks begin anew after a hole. `None` when nobody wants the output.
     fn content(&mut self, task: &Task, file: &mut SourceFile) -> Option<Result<(), ReadFault>> {
-        let mut filled = 0;
+        let mut filled = self.output.used;
         loop {
-            let extent = match file.next(&mut self.window[filled..]) {
-                Ok(extent) => extent,
-                Err(fault) => {
-                    self.cut(task, filled, true)?;
-                    return Some(Err(fault));
-                }
-            };
-            match extent {
-                Extent::Data(length) => {
+            if filled == self.output.buffer.len() {
+                self.cut(filled, false);
+                filled -= self.output.used;
+                self.flush(task, filled)?;
+            }
+            match file.next(&mut self.output.buffer[filled..]) {
+                Ok(Extent::Data(length)) => {
                     Progress::add(&self.shared.progress.bytes_read, length as u64);
                     filled += length;
-                    if filled == self.window.len() {
-                        filled = self.cut(task, filled, false)?;
-                    }
                 }
-                Extent::Hole(length) => {
-                    filled = self.cut(task, filled, true)?;
+                Ok(Extent::Hole(length)) => {
+                    self.cut(filled, true);
                     self.output.events.push(Event::Hole(length));
                 }
-                Extent::End => {
-                    self.cut(task, filled, true)?;
+                Ok(Extent::End) => {
+                    self.cut(filled, true);
                     return Some(Ok(()));
+                }
+                Err(fault) => {
+                    self.cut(filled, true);
+                    return Some(Err(fault));
                 }
             }
         }
     }
 
-    /// Cuts what the window holds into chunks: all of it, or as long as a whole chunk is certain. Moves the rest to
-    /// the front and gives its length.
-    fn cut(&mut self, task: &Task, filled: usize, all: bool) -> Option<usize> {
+    /// Cuts what stands behind the last chunk: all of it, or as long as a whole chunk is certain.
+    fn cut(&mut self, filled: usize, all: bool) {
         let domain = self.shared.domain;
-        let mut at = 0;
-        while at < filled && (all || filled - at >= domain.chunker.window()) {
-            let length = domain.chunker.cut(&self.window[at..filled]);
-            let chunk = &self.window[at..at + length];
-            let name = domain.naming.name(chunk);
-            self.output.buffer.extend_from_slice(chunk);
+        let Output { buffer, used, events } = &mut self.output;
+        while *used < filled && (all || filled - *used >= domain.chunker.window()) {
+            let rest = &buffer[*used..filled];
+            let length = domain.chunker.cut(rest);
             // A chunk is at most 4 MiB.
-            self.output.events.push(Event::Chunk(name, u32::try_from(length).unwrap_or(u32::MAX)));
-            at += length;
-            if self.output.buffer.len() >= OUTPUT_BYTES {
-                self.flush(task)?;
-            }
+            events.push(Event::Chunk(domain.naming.name(&rest[..length]), u32::try_from(length).unwrap_or(u32::MAX)));
+            *used += length;
         }
-        self.window.copy_within(at..filled, 0);
-        Some(filled - at)
     }
 }
 

@@ -5,9 +5,10 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use holdfast_types::{Entry, Piece};
+use parking_lot::Mutex;
 use rustix::fs::{self as sys, AtFlags};
 use rustix::io::Errno;
 
@@ -82,12 +83,12 @@ impl FileJob {
 
     /// The first failure counts; the rest of the parts are not written then.
     pub(super) fn fail(&self, failure: Failure) {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+        self.failure.lock().get_or_insert(failure);
     }
 
     /// Whether a part has failed.
     pub(super) fn has_failed(&self) -> bool {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.failure.lock().is_some()
     }
 
     /// Writes one part. `part_done` must follow.
@@ -160,7 +161,7 @@ impl FileJob {
     fn complete(&self, site: &Site<'_>) -> Ended {
         let ready = self.open(site).filter(|_| !self.has_failed());
         let Some(open) = ready else {
-            let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let failure = self.failure.lock().take();
             return Ended::Absent(failure.unwrap_or_else(|| Failure::Reason("nothing was written".to_owned())));
         };
         // A hole at the end is nothing but length; for the rest it changes nothing.

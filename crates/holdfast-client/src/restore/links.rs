@@ -5,9 +5,10 @@
 //! be written, the next one takes its place, so that one bad name costs no other.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use holdfast_types::{Entry, FileId, Kind};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::owners::Ids;
 
@@ -71,8 +72,7 @@ pub(super) struct Links {
 
 impl Links {
     fn records(&self) -> MutexGuard<'_, HashMap<Key, Record>> {
-        // A record is whole at every moment, so a thread that panicked has left nothing half done.
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+        self.records.lock()
     }
 
     /// A name is met.
@@ -132,29 +132,11 @@ impl Links {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use holdfast_types::{Content, Device, EntryFlags, Metadata, Owner, Timestamp};
+    use crate::restore::testing;
 
     fn waiter(name: &str, nlink: u32) -> Waiter {
-        let metadata = Metadata {
-            kind: Kind::File,
-            mode: 0o644,
-            owner: Arc::new(Owner::default()),
-            mtime: Timestamp::default(),
-            ctime: Timestamp::default(),
-            ino: 7,
-            dev: 1,
-            nlink,
-            size: 0,
-            device: Device::default(),
-            link_target: Vec::new(),
-            xattrs: Vec::new(),
-        };
-        let entry = Entry {
-            name: name.into(),
-            metadata,
-            content: Content::default(),
-            flags: EntryFlags::default(),
-        };
+        let mut entry = testing::entry(name.as_bytes(), Kind::File);
+        (entry.metadata.dev, entry.metadata.ino, entry.metadata.nlink) = (1, 7, nlink);
         Waiter { directory: b"/d".as_slice().into(), entry, ids: Ids { uid: 0, gid: 0 }, replace: false }
     }
 

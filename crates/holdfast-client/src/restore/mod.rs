@@ -15,7 +15,7 @@
 //! | `policy` | what if the name is taken? |
 //! | `report` | what went wrong, and does it end the run? |
 //! | `dry` | what would a restore do? |
-//! | [`tar`], `pax` | the image as a POSIX pax stream |
+//! | [`tar`], `pax`, `member_order` | the image as a POSIX pax stream |
 //! | `cat` | the content of one file |
 //!
 //! One thread plans, some write. The planner goes through the manifest in order and cuts it into windows; the chunks
@@ -30,6 +30,7 @@ mod error;
 mod file;
 mod handle;
 mod links;
+mod member_order;
 mod metadata;
 mod options;
 mod owners;
@@ -42,6 +43,8 @@ mod settle;
 mod site;
 pub mod tar;
 mod target;
+#[cfg(test)]
+mod testing;
 mod window;
 mod worker;
 

@@ -95,25 +95,17 @@ pub(super) fn mtime_of(stat: &Stat) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use holdfast_types::{Content, Device, EntryFlags, Metadata, Owner, Piece};
+    use crate::restore::testing;
+    use holdfast_types::{Device, Piece};
 
     fn entry(kind: Kind, size: u64, seconds: i64) -> Entry {
-        let pieces = if size == 0 { Vec::new() } else { vec![Piece::Hole { length: size }] };
-        let metadata = Metadata {
-            kind,
-            mode: 0o644,
-            owner: Owner::default(),
-            mtime: Timestamp { seconds, nanos: 5 },
-            ctime: Timestamp::default(),
-            ino: 1,
-            dev: 0,
-            nlink: 1,
-            size,
-            device: Device { major: 1, minor: 3 },
-            link_target: b"there".to_vec(),
-            xattrs: Vec::new(),
-        };
-        Entry { name: b"x".to_vec(), metadata, content: Content { pieces, depth: 0 }, flags: EntryFlags(0) }
+        let mut entry = testing::entry(b"x", kind);
+        entry.metadata.mtime = Timestamp { seconds, nanos: 5 };
+        entry.metadata.size = size;
+        entry.metadata.device = Device { major: 1, minor: 3 };
+        entry.metadata.link_target = b"there".to_vec();
+        entry.content.pieces = if size == 0 { Vec::new() } else { vec![Piece::Hole { length: size }] };
+        entry
     }
 
     fn there(kind: Kind, size: u64, seconds: i64) -> Existing {

@@ -72,7 +72,8 @@ impl Selection {
         &'r self,
         reader: &'r Manifest<'_>,
     ) -> impl Iterator<Item = Result<Placed, ReadError<depot::Error>>> + 'r {
-        self.chosen.iter().flat_map(move |path| {
+        let mut damaged = None;
+        let all = self.chosen.iter().flat_map(move |path| {
             // An entry stands with its directory's others; what it holds comes later, as one range.
             let own = iter::once_with(move || reader.find(&place_of(path)).transpose()).flatten();
             let first = Place { directory: path.clone(), name: Vec::new() };
@@ -81,6 +82,13 @@ impl Selection {
                 Ok(placed) => is_inside(&placed.directory, path),
                 Err(_) => true,
             }))
+        });
+        // A node is asked for again by each part of the way that leads through it; its damage is one.
+        all.filter(move |item| match item {
+            Ok(_) => true,
+            Err(ReadError::Source { node, .. } | ReadError::Format { node, .. }) => {
+                damaged.replace(*node) != Some(*node)
+            }
         })
     }
 }

@@ -1,5 +1,5 @@
-//! An image as a POSIX pax stream: its members in the order of the manifest, paths as a restore to a directory would
-//! have them. The form of headers is in `pax`.
+//! An image as a POSIX pax stream, paths as a restore to a directory would have them. The form of headers is in `pax`,
+//! the order of members in `member_order`.
 //!
 //! Sparse files are written out, sockets left out: streams have no such thing.
 
@@ -13,6 +13,7 @@ use holdfast_types::{ChunkName, Entry, Kind, Piece};
 use super::cat::write_zeros;
 use super::error::Error;
 use super::links::{Key, Links, Named, Role, Waiter};
+use super::member_order::MemberOrder;
 use super::options::Outcome;
 use super::owners::Ids;
 use super::pax::{BLOCK, Member, header, padding};
@@ -81,11 +82,12 @@ enum Written {
 impl<W: Write> Stream<'_, '_, W> {
     fn write_all(&mut self) -> Result<(), Error> {
         let mut last = self.selection.base().to_vec();
+        let mut order = MemberOrder::default();
         for item in self.selection.entries(self.manifest) {
             match item {
                 Ok(placed) => {
-                    self.entry(&placed)?;
                     last = placed.path();
+                    order.take(placed).iter().try_for_each(|placed| self.entry(placed))?;
                 }
                 Err(error) => {
                     let reason = format!("entries after this one are lost, their list cannot be read: {error}");
@@ -93,7 +95,7 @@ impl<W: Write> Stream<'_, '_, W> {
                 }
             }
         }
-        Ok(())
+        order.finish().iter().try_for_each(|placed| self.entry(placed))
     }
 
     fn finish(mut self, watcher: &dyn Watcher) -> Result<Outcome, Error> {

@@ -19,7 +19,7 @@ pub(super) const TMP_DIR: &str = "tmp";
 /// No key, so that no object and no temporary file can have it.
 const VISIT_FILE: &str = "writer.here";
 const RESERVE_FILE: &str = "reserve";
-const RESERVE_BYTES: u64 = 8 << 20;
+const RESERVE_BYTES: u64 = 1 << 20;
 const NEW_FILE: OFlags = OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::CLOEXEC);
 
 /// Lays out an empty directory.

@@ -78,7 +78,7 @@ fn the_reserve_is_real_and_can_be_given_back() {
     let reserve = dir.path().join("reserve");
     let takes_space = || {
         let metadata = fs::metadata(&reserve).unwrap();
-        metadata.len() == 8 << 20 && metadata.blocks() * 512 >= 8 << 20
+        metadata.len() == 1 << 20 && metadata.blocks() * 512 >= 1 << 20
     };
     assert!(takes_space());
     assert!(store.release_reserve().unwrap());

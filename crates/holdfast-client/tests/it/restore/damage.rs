@@ -1,0 +1,215 @@
+//! What the vault cannot give, and what the target does not take: the entry's fault, or the end of the run.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use super::*;
+use bytes::Bytes;
+use holdfast_client::depot::{PlainGroup, ReadDepot, Spot};
+use holdfast_format::manifest::NodeSource;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+#[test]
+fn a_missing_chunk_costs_its_file_only() {
+    let depot = Depot::new();
+    let small = file_of(vec![depot.absent_chunk(b"small")]);
+    let large = file_of(vec![depot.chunk(&[1; 100]), depot.absent_chunk(&[2; 100]), depot.chunk(&[3; 100])]);
+    let image = Image::default()
+        .directory("/r")
+        .with("/r/a", depot.file(b"a"))
+        .with("/r/large", large)
+        .with("/r/small", small)
+        .with("/r/z", depot.file(b"z"));
+    let root = depot.store(image);
+    for overwrite in [Overwrite::Refuse, Overwrite::Always] {
+        let target = tempfile::tempdir().unwrap();
+        if overwrite == Overwrite::Always {
+            fs::create_dir(target.path().join("r")).unwrap();
+            fs::write(target.path().join("r/large"), "what was there").unwrap();
+        }
+        let (outcome, faults) = depot.restore(root, &overwriting(target.path(), overwrite));
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        assert!(faults[0].starts_with("/r/large: chunk ") && faults[1].starts_with("/r/small: chunk "));
+        assert_eq!((outcome.counts.errors, outcome.counts.files), (2, 2));
+        let mut expected = vec!["r", "r/a = a", "r/z = z"];
+        if overwrite == Overwrite::Always {
+            expected.insert(2, "r/large = what was there");
+        }
+        assert_eq!(tree(target.path()), expected, "nothing half done is left");
+    }
+}
+
+#[test]
+fn a_missing_chunk_costs_each_of_its_names() {
+    let depot = Depot::new();
+    let one = linked(file_of(vec![depot.absent_chunk(b"gone")]), 5, 2);
+    let root = depot.store(Image::default().directory("/r").with("/r/a", one.clone()).with("/r/b", one));
+    let target = tempfile::tempdir().unwrap();
+    let (_, faults) = depot.restore(root, &to(target.path()));
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert_eq!(tree(target.path()), ["r"]);
+}
+
+#[test]
+fn a_chunk_of_another_length_is_found_out() {
+    let depot = Depot::new();
+    let Piece::Chunk { name, .. } = depot.chunk(b"five!") else { panic!("a chunk") };
+    let small = file_of(vec![Piece::Chunk { name, length: 4 }]);
+    let root = depot.store(Image::default().directory("/r").with("/r/f", small));
+    let target = tempfile::tempdir().unwrap();
+    let (_, faults) = depot.restore(root, &to(target.path()));
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert_eq!(tree(target.path()), ["r"]);
+}
+
+#[test]
+fn a_lost_pack_costs_what_it_held() {
+    let depot = Depot::new();
+    let image = Image::default().directory("/r").with("/r/f", depot.file(b"content")).symlink("/r/l", "f");
+    let root = depot.store(image);
+    let Piece::Chunk { name, .. } = depot.absent_chunk(b"content") else { panic!("a chunk") };
+    let spot = depot.vault.locate(&[name]).unwrap()[0].clone().unwrap();
+    let pack = depot.store.keys().into_iter().find(|key| key.as_str().ends_with(&spot.pack.to_string())).unwrap();
+    let bytes = depot.store.raw_get(&pack).unwrap();
+    let mut bytes = bytes.to_vec();
+    // The group's data: past its header and list. The manifest's node lies in another group or pack.
+    let at = usize::try_from(spot.group_offset).unwrap() + usize::try_from(spot.group_length).unwrap() - 1;
+    bytes[at] ^= 1;
+    depot.store.raw_put(&pack, bytes);
+    let target = tempfile::tempdir().unwrap();
+    let (_, faults) = depot.restore(root, &to(target.path()));
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].starts_with("/r/f: "), "{faults:?}");
+    assert_eq!(tree(target.path()), ["r", "r/l -> f"]);
+}
+
+#[test]
+fn a_lost_part_of_the_manifest_is_one_fault_that_says_how_much() {
+    let depot = Depot::new();
+    let mut image = Image::default().directory("/r");
+    for number in 0..1200 {
+        image = image.symlink(format!("/r/{number:04}"), "x");
+    }
+    let root = depot.store(image).unwrap();
+    assert_eq!(root.height, 1, "several leaves");
+    let torn = Torn { vault: &depot.vault, root: root.name, count: AtomicU64::new(0) };
+    let target = tempfile::tempdir().unwrap();
+    let (ears, progress) = (Ears::default(), Progress::default());
+    let outcome =
+        restore::run(&torn, Some(root), &[b"/r".to_vec()], &[], &to(target.path()), &progress, &ears).unwrap();
+    let heard = ears.heard();
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    let lost: u64 = heard[0].split([' ', ':']).find_map(|word| word.parse().ok()).unwrap();
+    // The lost leaf, the first, has the entry of `/r` too, which was had before the leaf was lost.
+    assert!(lost > 1 && outcome.counts.others + lost - 1 == 1200, "{lost} of {:?}", outcome.counts);
+}
+
+/// A vault that loses a leaf: the one that is asked for second, from then on.
+struct Torn<'v> {
+    vault: &'v Vault,
+    root: ChunkName,
+    count: AtomicU64,
+}
+
+impl NodeSource for Torn<'_> {
+    type Error = holdfast_vault::Error;
+
+    fn node(&self, name: &ChunkName, length: u32) -> Result<Bytes, Self::Error> {
+        let first_bytes = name.prefix();
+        let lost = &self.count;
+        if *name != self.root && lost.load(Relaxed) == 0 {
+            // The entry of `/r` itself is looked up first.
+            lost.store(1, Relaxed);
+        } else if *name != self.root && lost.load(Relaxed) == 1 {
+            lost.store(first_bytes, Relaxed);
+        }
+        if lost.load(Relaxed) == first_bytes {
+            return Err(holdfast_vault::Error::ChunkMissing(*name));
+        }
+        self.vault.node(name, length)
+    }
+}
+
+impl ReadDepot for Torn<'_> {
+    fn locate(&self, names: &[ChunkName]) -> Result<Vec<Option<Spot>>, holdfast_vault::Error> {
+        self.vault.locate(names)
+    }
+
+    fn group(&self, spot: &Spot) -> Result<Arc<PlainGroup>, holdfast_vault::Error> {
+        self.vault.group(spot)
+    }
+
+    fn chunk(&self, name: &ChunkName, length: u32) -> Result<Bytes, holdfast_vault::Error> {
+        self.vault.chunk(name, length)
+    }
+}
+
+#[test]
+fn a_full_disk_ends_the_run_with_one_error() {
+    // A device that is always full stands in for a disk: needs root to be mounted, so a limit on file size will not do.
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let target = tempfile::tempdir().unwrap();
+    let mounted = Mounted::tmpfs(target.path(), "size=256k");
+    if mounted.is_none() {
+        return;
+    }
+    let depot = Depot::new();
+    let mut image = Image::default().directory("/r");
+    for number in 0..40u8 {
+        image = image.with(format!("/r/{number}"), depot.file(&[number; 60_000]));
+    }
+    let pieces = (0..40u8).map(|number| depot.chunk(&[number + 100; 60_000])).collect();
+    let root = depot.store(image.with("/r/large", file_of(pieces)));
+    let (result, ears) = depot.try_restore(root, &["/r"], &[], &to(target.path()));
+    assert!(matches!(result, Err(Error::Full { .. })), "{result:?}");
+    assert!(ears.heard().is_empty(), "{:?}", ears.heard());
+    let left = tree(target.path());
+    assert!(left.iter().all(|line| !line.contains(".holdfast")), "{left:?}");
+    assert!(fs::read_dir(target.path().join("r")).unwrap().all(|file| file.unwrap().metadata().unwrap().size() == 60_000));
+}
+
+#[test]
+fn a_read_only_target_ends_the_run_with_one_error() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let target = tempfile::tempdir().unwrap();
+    let mounted = Mounted::tmpfs(target.path(), "ro");
+    if mounted.is_none() {
+        return;
+    }
+    let depot = Depot::new();
+    let root = depot.store(Image::default().directory("/r").with("/r/f", depot.file(b"x")));
+    let (result, ears) = depot.try_restore(root, &["/r"], &[], &to(target.path()));
+    assert!(matches!(result, Err(Error::ReadOnly { .. })), "{result:?}");
+    assert!(ears.heard().is_empty());
+}
+
+#[test]
+fn a_target_that_is_a_file_is_refused() {
+    let parent = tempfile::tempdir().unwrap();
+    let target = parent.path().join("file");
+    fs::write(&target, "").unwrap();
+    let depot = Depot::new();
+    let root = depot.store(Image::default().directory("/r"));
+    let (result, _) = depot.try_restore(root, &["/r"], &[], &to(&target));
+    assert!(matches!(result, Err(Error::Target { .. })), "{result:?}");
+}
+
+/// A file system of its own for one test; `None` where this host does not let us.
+struct Mounted(std::path::PathBuf);
+
+impl Mounted {
+    fn tmpfs(at: &Path, options: &str) -> Option<Self> {
+        let status = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(at).status();
+        status.is_ok_and(|status| status.success()).then(|| Self(at.to_owned()))
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(&self.0).status();
+    }
+}
