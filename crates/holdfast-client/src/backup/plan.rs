@@ -20,6 +20,9 @@ const TASK_BYTES: u64 = 1 << 20;
 const TASK_FILES: usize = 64;
 /// Hard-linked files that are remembered so as not to be read again. Beyond, they are read, and found to be there.
 const LINKS_MAX: usize = 1 << 18;
+/// Kept entries, and batches, about which the depot is asked together.
+const ASK_ENTRIES: usize = 2048;
+const ASK_BATCHES: usize = 128;
 /// Entries of the last image that are handed over together.
 const OLD_BATCH: usize = 256;
 
@@ -72,19 +75,29 @@ pub(crate) fn read_parent(parent: &Parent<'_>, out: &Sender<Vec<Placed>>) {
     let _ = out.send(batch);
 }
 
+struct Waiting {
+    path: SharedPath,
+    directory: Arc<Directory>,
+    entries: Vec<Planned>,
+}
+
 /// The thread that compares.
 pub(crate) struct Planner<'a> {
     shared: &'a Shared<'a>,
     parent: Option<&'a Parent<'a>>,
     old: Receiver<Vec<Placed>>,
     ahead: VecDeque<Placed>,
+    /// Batches that were compared, and whose kept files the depot was not asked about yet.
+    waiting: Vec<Waiting>,
+    /// Kept entries among them.
+    kept: usize,
     /// Hard-linked files that came, with the number of names still to come.
     links: HashMap<FileId, u32>,
 }
 
 impl<'a> Planner<'a> {
     pub(crate) fn new(shared: &'a Shared<'a>, parent: Option<&'a Parent<'a>>, old: Receiver<Vec<Placed>>) -> Self {
-        Self { shared, parent, old, ahead: VecDeque::new(), links: HashMap::new() }
+        Self { shared, parent, old, ahead: VecDeque::new(), waiting: Vec::new(), kept: 0, links: HashMap::new() }
     }
 
     pub(crate) fn run(mut self, walked: &Receiver<Batch>, tasks: &Sender<Task>, order: &Sender<Step>) {
@@ -94,29 +107,37 @@ impl<'a> Planner<'a> {
                 continue;
             }
             let path: SharedPath = batch.directory.path().into();
-            match self.plan(&path, batch.entries) {
-                Ok(planned) => {
-                    if hand_on(&path, &batch.directory, planned, tasks, order).is_none() {
-                        return;
-                    }
-                }
-                Err(error) => return self.shared.fail(error),
+            let entries: Vec<Planned> = batch.entries.into_iter().map(|found| self.plan_one(&path, found)).collect();
+            self.kept += entries.iter().filter(|entry| matches!(entry.action, Action::Keep(_))).count();
+            self.waiting.push(Waiting { path, directory: batch.directory, entries });
+            let enough = self.kept == 0 || self.kept >= ASK_ENTRIES || self.waiting.len() >= ASK_BATCHES;
+            if enough && self.settle(tasks, order).is_none() {
+                return;
             }
         }
+        self.settle(tasks, order);
     }
 
-    fn plan(&mut self, path: &SharedPath, found: Vec<Found>) -> Result<Vec<Planned>, Error> {
-        let mut planned: Vec<Planned> = found.into_iter().map(|found| self.plan_one(path, found)).collect();
-        self.keep_only_what_is_there(&mut planned)?;
-        for entry in &mut planned {
-            if let (Action::Read, Some(file)) = (&entry.action, entry.metadata.file_id()) {
-                entry.action = self.link(file, entry.metadata.nlink);
-            } else if let Some(file) = entry.metadata.file_id() {
-                // Kept from the last image: other names that are new may refer to it.
-                self.link(file, entry.metadata.nlink);
-            }
+    /// Hands on what waits. `None` when the run has ended.
+    fn settle(&mut self, tasks: &Sender<Task>, order: &Sender<Step>) -> Option<()> {
+        self.kept = 0;
+        let mut waiting = std::mem::take(&mut self.waiting);
+        if let Err(error) = self.keep_only_what_is_there(&mut waiting) {
+            self.shared.fail(error);
+            return None;
         }
-        Ok(planned)
+        for Waiting { path, directory, mut entries } in waiting {
+            for entry in &mut entries {
+                let Some(file) = entry.metadata.file_id() else { continue };
+                let action = self.link(file, entry.metadata.nlink);
+                // One that is kept stays so: other names that are new may refer to it.
+                if matches!(entry.action, Action::Read) {
+                    entry.action = action;
+                }
+            }
+            hand_on(&path, &directory, entries, tasks, order)?;
+        }
+        Some(())
     }
 
     fn plan_one(&mut self, path: &SharedPath, mut found: Found) -> Planned {
@@ -147,23 +168,26 @@ impl<'a> Planner<'a> {
     }
 
     /// Asks for the chunks of all kept files at once. A file that lacks one is read.
-    fn keep_only_what_is_there(&self, planned: &mut [Planned]) -> Result<(), Error> {
+    fn keep_only_what_is_there(&self, waiting: &mut [Waiting]) -> Result<(), Error> {
         let mut names: Vec<ChunkName> = Vec::new();
-        let mut owners: Vec<usize> = Vec::new();
-        let mut unreadable: HashSet<usize> = HashSet::new();
-        for (at, entry) in planned.iter().enumerate() {
-            let Action::Keep(content) = &entry.action else { continue };
-            let whole = self.each_chunk(content, &mut |name| {
-                names.push(name);
-                owners.push(at);
-            });
-            if !whole {
-                unreadable.insert(at);
+        let mut owners: Vec<(usize, usize)> = Vec::new();
+        let mut lacking: HashSet<(usize, usize)> = HashSet::new();
+        for (number, batch) in waiting.iter().enumerate() {
+            for (at, entry) in batch.entries.iter().enumerate() {
+                let Action::Keep(content) = &entry.action else { continue };
+                let whole = self.each_chunk(content, &mut |name| {
+                    names.push(name);
+                    owners.push((number, at));
+                });
+                if !whole {
+                    lacking.insert((number, at));
+                }
             }
         }
         let here = self.shared.depot.have(&names)?;
-        for at in owners.into_iter().zip(here).filter(|(_, here)| !here).map(|(at, _)| at).chain(unreadable) {
-            planned[at].action = Action::Read;
+        lacking.extend(owners.into_iter().zip(here).filter(|(_, here)| !here).map(|(owner, _)| owner));
+        for (number, at) in lacking {
+            waiting[number].entries[at].action = Action::Read;
         }
         Ok(())
     }

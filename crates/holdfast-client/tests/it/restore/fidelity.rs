@@ -55,7 +55,7 @@ fn round_trip(plan: &Plan, threads: usize) {
 
 #[test]
 fn random_trees_come_back_whole() {
-    for seed in 0..24 {
+    for seed in 0..10 {
         round_trip(&Plan::random(seed, 60), usize::try_from(seed % 4).unwrap());
     }
 }

@@ -1,0 +1,103 @@
+//! The command line as a whole. Each command's arguments stand with the command.
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{backup, cat, cleanup, diff, find, forget, images, key, ls, restore, vault, verify};
+use crate::console::{Console, Style};
+use crate::errors::{Result, Status};
+
+const EXAMPLES: &str = "\
+Examples:
+  holdfast backup ~/work                     back up a directory (the first time, this makes a vault and its key)
+  holdfast images                            what is there
+  holdfast ls latest                         what is in the newest image
+  holdfast restore latest --to /tmp/back     get it back
+  holdfast key export                        print the key, to be kept elsewhere
+
+Exit status: 0 all was done; 1 done, but some entries could not be read or written and were listed (diff: there are
+differences); 2 the command line means nothing; 3 failed (verify: there is damage).";
+
+/// Backs up directories into an encrypted, deduplicating vault, and gets them back
+#[derive(Parser, Debug)]
+#[command(name = "holdfast", version, after_help = EXAMPLES, max_term_width = 110)]
+pub(crate) struct Cli {
+    /// Print nothing but errors and what was asked for
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Backup(backup::Args),
+    Images(images::Args),
+    Ls(ls::Args),
+    Find(find::Args),
+    Diff(diff::Args),
+    Restore(restore::Args),
+    Cat(cat::Args),
+    Verify(verify::Args),
+    Forget(forget::Args),
+    Cleanup(cleanup::Args),
+    Vault(vault::Args),
+    Key(key::Args),
+}
+
+/// Reads the command line; ends the program with status 2 if it means nothing.
+pub(crate) fn parse() -> Cli {
+    Cli::parse()
+}
+
+impl Cli {
+    /// Standard error, as the command line wants it.
+    pub(crate) fn console(&self) -> Console {
+        Console::new(if self.json() { Style::Json } else { Style::Text }, self.quiet)
+    }
+
+    fn json(&self) -> bool {
+        match &self.command {
+            Command::Backup(args) => args.json,
+            Command::Images(args) => args.json,
+            Command::Ls(args) => args.json,
+            Command::Find(args) => args.json,
+            Command::Diff(args) => args.json,
+            Command::Restore(args) => args.json,
+            Command::Cat(_) => false,
+            Command::Verify(args) => args.json,
+            Command::Forget(args) => args.json,
+            Command::Cleanup(args) => args.json,
+            Command::Vault(args) => args.json(),
+            Command::Key(args) => args.json(),
+        }
+    }
+
+    /// Does what the command line says.
+    pub(crate) fn run(&self, console: &Console) -> Result<Status> {
+        match &self.command {
+            Command::Backup(args) => args.run(console),
+            Command::Images(args) => args.run(console),
+            Command::Ls(args) => args.run(console),
+            Command::Find(args) => args.run(console),
+            Command::Diff(args) => args.run(console),
+            Command::Restore(args) => args.run(console),
+            Command::Cat(args) => args.run(console),
+            Command::Verify(args) => args.run(console),
+            Command::Forget(args) => args.run(console),
+            Command::Cleanup(args) => args.run(console),
+            Command::Vault(args) => args.run(console),
+            Command::Key(args) => args.run(console),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_made() {
+        Cli::command().debug_assert();
+    }
+}
