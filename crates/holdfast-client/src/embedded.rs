@@ -70,7 +70,8 @@ pub fn backup(
         one_file_system: request.one_file_system,
     };
     let selector = selection.compile()?;
-    let paths: Vec<Vec<u8>> = roots.iter().filter(|root| !root.nested).map(|root| root.path.clone()).collect();
+    let paths: Vec<Vec<u8>> =
+        roots.iter().filter(|root| !root.nested).map(|root| root.path.clone()).collect();
     let parent = find_parent(vault, &request.host, &paths, progress)?;
     let job = JobId::at_millis(now_millis(), random()?);
     let outcome = Run { vault, request, progress, watcher };
@@ -125,7 +126,15 @@ impl Run<'_> {
         let parent = parent.map(|record| Parent { source: self.vault, manifest: record.manifest });
         let go = |depot: &dyn WriteDepot| {
             let selection = (selector, roots);
-            backup::run(depot, &domain, parent.as_ref(), selection, &self.request.options, self.progress, self.watcher)
+            backup::run(
+                depot,
+                &domain,
+                parent.as_ref(),
+                selection,
+                &self.request.options,
+                self.progress,
+                self.watcher,
+            )
         };
         if self.request.options.dry_run {
             let outcome = go(&DryRun(self.vault))?;
@@ -184,7 +193,9 @@ impl WriteDepot for DryRun<'_> {
 }
 
 fn now_millis() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn random() -> Result<[u8; 10], Error> {

@@ -100,6 +100,7 @@ fn associated(header: &Header, plain_part: &[u8]) -> Vec<u8> {
 
 /// Header, plain part with its length before it, sealed part.
 fn split(object: &[u8]) -> Result<(Header, &[u8], &[u8])> {
+    bound("the length of the config", object.len() as u64, LENGTH_MAX)?;
     let header = Header::parse(ObjectKind::Config, object)?;
     let body = &object[HEADER_LENGTH..];
     let length = body.first_chunk::<4>().ok_or(Error::Short { what: "the config" })?;

@@ -16,6 +16,8 @@ pub const CHUNKS_MAX: usize = 65_536;
 pub const LIST_MAX: u64 = 4 << 20;
 /// Most bytes of sealed data.
 pub const DATA_MAX: u64 = 9 << 20;
+/// In a list of pieces this stands for a hole, so it names no chunk.
+pub(crate) const NO_CHUNK: [u8; 32] = [0; 32];
 
 /// How the data of a group is encoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,10 +45,24 @@ impl List {
         self.chunks.iter().map(|(_, length)| *length as usize).sum()
     }
 
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// Refuses what a reader would refuse.
+    fn check(&self) -> Result<()> {
+        bound("the number of chunks in a group", self.chunks.len() as u64, CHUNKS_MAX as u64)?;
+        if self.chunks.is_empty() {
+            return Err(Error::Invalid { what: "the list of a group" });
+        }
+        if self.chunks.iter().any(|(name, length)| *length == 0 || name.0 == NO_CHUNK) {
+            return Err(Error::Invalid { what: "a chunk in the list of a group" });
+        }
+        let plain = self.chunks.iter().map(|(_, length)| u64::from(*length)).sum();
+        bound("the plain length of a group", plain, PLAIN_MAX as u64)
+    }
+
+    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
+        self.check()?;
         let mut names = Vec::with_capacity(self.chunks.len() * 32);
         self.chunks.iter().for_each(|(name, _)| names.extend_from_slice(&name.0));
-        wire::GroupList {
+        let list = wire::GroupList {
             encoding: match self.encoding {
                 Encoding::Plain => 0,
                 Encoding::Zstd => 1,
@@ -54,19 +70,17 @@ impl List {
             names,
             lengths: self.chunks.iter().map(|(_, length)| *length).collect(),
             nodes: self.nodes,
-        }
-        .encode_to_vec()
+        };
+        Ok(list.encode_to_vec())
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
         let list =
             wire::GroupList::decode(bytes).map_err(|_| Error::Encoding { what: "the list of a group" })?;
         bound("the number of chunks in a group", list.lengths.len() as u64, CHUNKS_MAX as u64)?;
-        if list.names.len() != list.lengths.len() * 32 || list.lengths.is_empty() {
+        if list.names.len() != list.lengths.len() * 32 {
             return Err(Error::Invalid { what: "the list of a group" });
         }
-        let plain = list.lengths.iter().map(|length| u64::from(*length)).sum();
-        bound("the plain length of a group", plain, PLAIN_MAX as u64)?;
         let name =
             |bytes: &[u8]| ChunkName::from_slice(bytes).ok_or(Error::Invalid { what: "a chunk's name" });
         let chunks: Result<Vec<_>> = list
@@ -75,16 +89,14 @@ impl List {
             .zip(list.lengths)
             .map(|(bytes, length)| Ok((name(bytes)?, length)))
             .collect();
-        let chunks = chunks?;
-        if chunks.iter().any(|(_, length)| *length == 0) {
-            return Err(Error::Invalid { what: "the length of a chunk" });
-        }
         let encoding = match list.encoding {
             0 => Encoding::Plain,
             1 => Encoding::Zstd,
             _ => return Err(Error::Invalid { what: "the encoding of a group" }),
         };
-        Ok(Self { encoding, chunks, nodes: list.nodes })
+        let list = Self { encoding, chunks: chunks?, nodes: list.nodes };
+        list.check()?;
+        Ok(list)
     }
 }
 
@@ -147,6 +159,17 @@ impl Compressor {
     }
 }
 
+/// Refuses what is not exactly one zstd frame that declares this length.
+fn check_frame(data: &[u8], length: usize) -> Result<()> {
+    let declared = zstd::zstd_safe::get_frame_content_size(data).ok().flatten();
+    let end = zstd::zstd_safe::find_frame_compressed_size(data).ok();
+    if declared == Some(length as u64) && end == Some(data.len()) {
+        Ok(())
+    } else {
+        Err(Error::Invalid { what: "the zstd frame of a group" })
+    }
+}
+
 /// The plain bytes of a group: either where they stood, or decompressed.
 #[derive(Debug)]
 pub struct Plain {
@@ -166,6 +189,7 @@ impl Plain {
             Encoding::Plain if buffer.len() - start == length => Ok(Self { list, buffer, start }),
             Encoding::Plain => Err(wrong_length),
             Encoding::Zstd => {
+                check_frame(&buffer[start..], length)?;
                 let mut plain = Vec::with_capacity(length);
                 let written = zstd::bulk::Decompressor::new()
                     .and_then(|mut zstd| zstd.decompress_to_buffer(&buffer[start..], &mut plain))
@@ -236,6 +260,23 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_declares_its_length_and_nothing_follows_it() {
+        let text = b"one line after another, much alike\n".repeat(200);
+        let open = |data: Vec<u8>| Plain::new(list(Encoding::Zstd, text.len()), data, 0);
+        let frame = zstd::bulk::compress(&text, 3).unwrap();
+        assert!(open(frame.clone()).is_ok());
+        let odd = Error::Invalid { what: "the zstd frame of a group" };
+        assert_eq!(open([frame.clone(), vec![0]].concat()).unwrap_err(), odd);
+        let empty = zstd::bulk::compress(b"", 3).unwrap();
+        assert_eq!(open([frame.clone(), empty].concat()).unwrap_err(), odd);
+        let skippable = [0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0];
+        assert_eq!(open([&skippable, frame.as_slice()].concat()).unwrap_err(), odd);
+        // A stream does not know its length when it begins.
+        assert_eq!(open(zstd::stream::encode_all(text.as_slice(), 3).unwrap()).unwrap_err(), odd);
+        assert_eq!(open(frame[..frame.len() - 1].to_vec()).unwrap_err(), odd);
+    }
+
+    #[test]
     fn lists_with_wrong_numbers_are_refused() {
         let good = wire::GroupList { encoding: 1, names: vec![7; 64], lengths: vec![3, 4], nodes: true };
         assert_eq!(List::decode(&good.encode_to_vec()).unwrap().plain_length(), 7);
@@ -244,6 +285,7 @@ mod tests {
             wire::GroupList { lengths: vec![3, 0], ..good.clone() },
             wire::GroupList { lengths: vec![3, 9 << 20], ..good.clone() },
             wire::GroupList { encoding: 2, ..good.clone() },
+            wire::GroupList { names: vec![0; 64], ..good.clone() },
             wire::GroupList { names: vec![], lengths: vec![], ..good },
         ];
         bad.iter().for_each(|list| assert!(List::decode(&list.encode_to_vec()).is_err(), "{list:?}"));

@@ -6,8 +6,9 @@ use prost::Message;
 
 use crate::error::{Error, Result, bound};
 use crate::filter::Filter;
-use crate::pack::{FIRST_GROUP, PACK_MAX};
-use crate::seal::{Header, PartKind, Sealer, TAG_LENGTH};
+use crate::group::{DATA_MAX, LIST_MAX, NO_CHUNK, PLAIN_MAX};
+use crate::pack::{FIRST_GROUP, FRAME_LENGTH, PACK_MAX};
+use crate::seal::{HEADER_LENGTH, Header, PartKind, Sealer, TAG_LENGTH};
 use crate::wire;
 
 /// Entries that a writer puts into a block: about 6 KB, few enough for one random read.
@@ -37,6 +38,19 @@ pub struct Place {
     pub chunk_length: u32,
 }
 
+impl Place {
+    fn is_within_bounds(&self) -> bool {
+        let group_lengths = FRAME_LENGTH as u64..=FRAME_LENGTH as u64 + LIST_MAX + DATA_MAX;
+        let group_end = u64::from(self.group_offset) + u64::from(self.group_length);
+        let chunk_end = u64::from(self.chunk_offset) + u64::from(self.chunk_length);
+        u64::from(self.group_offset) >= FIRST_GROUP
+            && group_lengths.contains(&u64::from(self.group_length))
+            && group_end <= PACK_MAX
+            && self.chunk_length > 0
+            && chunk_end <= PLAIN_MAX as u64
+    }
+}
+
 /// A block, decoded: entries sorted by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Block {
@@ -63,6 +77,8 @@ pub fn seal_block(sealer: &Sealer, position: u32, entries: &[(ChunkName, Place)]
         block.chunk_offsets.push(place.chunk_offset);
         block.chunk_lengths.push(place.chunk_length);
     }
+    // What a reader would refuse must not be written.
+    bound("the number of entries in a block of the index", entries.len() as u64, BLOCK_ENTRIES_MAX as u64)?;
     let mut sealed = Vec::new();
     sealer.seal(PartKind::IndexBlock, position, &[], &block.encode_to_vec(), &mut sealed)?;
     Ok(sealed)
@@ -75,6 +91,9 @@ pub fn open_block(sealer: &Sealer, position: u32, packs: usize, sealed: &mut [u8
         wire::IndexBlock::decode(&*plain).map_err(|_| Error::Encoding { what: "a block of the index" })?;
     let count = block.packs.len();
     bound("the number of entries in a block of the index", count as u64, BLOCK_ENTRIES_MAX as u64)?;
+    if count == 0 {
+        return Err(Error::Invalid { what: "an empty block of the index" });
+    }
     let columns = [&block.group_offsets, &block.group_lengths, &block.chunk_offsets, &block.chunk_lengths];
     if block.names.len() != count * 32 || columns.iter().any(|column| column.len() != count) {
         return Err(Error::Invalid { what: "the columns of a block of the index" });
@@ -89,10 +108,7 @@ pub fn open_block(sealer: &Sealer, position: u32, packs: usize, sealed: &mut [u8
             chunk_offset: block.chunk_offsets[at],
             chunk_length: block.chunk_lengths[at],
         };
-        if place.pack as usize >= packs
-            || u64::from(place.group_offset) < FIRST_GROUP
-            || place.chunk_length == 0
-        {
+        if place.pack as usize >= packs || !place.is_within_bounds() || name.0 == NO_CHUNK {
             return Err(Error::Invalid { what: "a place in the index" });
         }
         entries.push((name, place));
@@ -196,6 +212,9 @@ pub fn open_footer(sealer: &Sealer, header: &Header, object_key: &str, sealed: &
     let block = |block: wire::IndexBlockPlace| {
         bound("the length of a block of the index", u64::from(block.length), BLOCK_MAX)?;
         let first = ChunkName::from_slice(&block.first_name).ok_or_else(invalid)?;
+        if block.offset < HEADER_LENGTH as u64 || block.length as usize <= TAG_LENGTH {
+            return Err(invalid());
+        }
         Ok(BlockPlace { first, offset: block.offset, length: block.length })
     };
     let footer = Footer {

@@ -71,9 +71,11 @@ pub fn seal_group(sealer: &Sealer, number: u32, list: &List, data: &[u8]) -> Res
 
 /// Seals a group without copying its data: gives what stands before the data, and turns `data` into what follows.
 pub fn seal_group_in_place(sealer: &Sealer, number: u32, list: &List, data: &mut Vec<u8>) -> Result<Vec<u8>> {
-    let plain_list = list.encode();
-    let sealed = |length: usize| u32::try_from(length + TAG_LENGTH).map_err(|_| Error::Invalid { what: "a group" });
-    let frame = Frame { number, list_length: sealed(plain_list.len())?, data_length: sealed(data.len())? }.to_bytes();
+    let plain_list = list.encode()?;
+    let sealed =
+        |length: usize| u32::try_from(length + TAG_LENGTH).map_err(|_| Error::Invalid { what: "a group" });
+    let frame =
+        Frame { number, list_length: sealed(plain_list.len())?, data_length: sealed(data.len())? }.to_bytes();
     // What a reader would refuse must not be written.
     Frame::parse(&frame)?;
     let mut head = Vec::with_capacity(FRAME_LENGTH + plain_list.len() + TAG_LENGTH);
@@ -106,7 +108,12 @@ pub fn open_group(sealer: &Sealer, mut bytes: Vec<u8>) -> Result<Plain> {
 }
 
 /// Encodes what stands at the end of a pack. Binds the pack to its place: groups alone are not.
-pub fn seal_footer(sealer: &Sealer, header: &Header, object_key: &str, group_offsets: &[u64]) -> Result<Vec<u8>> {
+pub fn seal_footer(
+    sealer: &Sealer,
+    header: &Header,
+    object_key: &str,
+    group_offsets: &[u64],
+) -> Result<Vec<u8>> {
     let plain = wire::PackFooter { group_offsets: group_offsets.to_vec() }.encode_to_vec();
     let tail = tail(plain.len() + TAG_LENGTH)?;
     let mut footer = Vec::new();
@@ -119,6 +126,7 @@ pub fn seal_footer(sealer: &Sealer, header: &Header, object_key: &str, group_off
 fn tail(footer_length: usize) -> Result<[u8; TAIL_LENGTH]> {
     let length =
         u32::try_from(footer_length).map_err(|_| Error::Invalid { what: "the footer of the pack" })?;
+    bound("the length of the pack's footer", u64::from(length), FOOTER_MAX)?;
     let mut tail = [0; TAIL_LENGTH];
     tail[..4].copy_from_slice(&length.to_le_bytes());
     tail[4..].copy_from_slice(TAIL_MAGIC);
@@ -138,12 +146,25 @@ pub fn footer_length(tail: &[u8]) -> Result<usize> {
 }
 
 /// Opens the footer: the offsets of all groups, ascending or not.
-pub fn open_footer(sealer: &Sealer, header: &Header, object_key: &str, sealed: &mut [u8]) -> Result<Vec<u64>> {
+pub fn open_footer(
+    sealer: &Sealer,
+    header: &Header,
+    object_key: &str,
+    sealed: &mut [u8],
+) -> Result<Vec<u64>> {
     let associated = [header.bound_to(object_key).as_slice(), &tail(sealed.len())?].concat();
     let plain = sealer.open(PartKind::PackFooter, 0, &associated, sealed)?;
     let footer =
         wire::PackFooter::decode(&*plain).map_err(|_| Error::Encoding { what: "the footer of the pack" })?;
-    Ok(footer.group_offsets)
+    let mut sorted = footer.group_offsets.clone();
+    sorted.sort_unstable();
+    let ends = sorted.first().is_none_or(|first| *first >= FIRST_GROUP)
+        && sorted.last().is_none_or(|last| *last < PACK_MAX);
+    if ends && sorted.is_sorted_by(|a, b| a < b) {
+        Ok(footer.group_offsets)
+    } else {
+        Err(Error::Invalid { what: "the footer of the pack" })
+    }
 }
 
 /// Where a group may begin in bytes that should hold one: for salvage.
@@ -196,7 +217,10 @@ mod tests {
         let mut bytes = seal_footer(&sealer(), &header(), "packs/a", &[48, 4096]).unwrap();
         let at = bytes.len() - TAIL_LENGTH;
         assert_eq!(footer_length(&bytes[at..]).unwrap(), at);
-        assert!(open_footer(&sealer(), &header(), "packs/b", &mut bytes[..at].to_vec()).is_err(), "bound to its place");
+        assert!(
+            open_footer(&sealer(), &header(), "packs/b", &mut bytes[..at].to_vec()).is_err(),
+            "bound to its place"
+        );
         assert_eq!(open_footer(&sealer(), &header(), "packs/a", &mut bytes[..at]).unwrap(), [48, 4096]);
     }
 

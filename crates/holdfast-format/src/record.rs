@@ -4,13 +4,15 @@ use holdfast_types::{ChunkName, Counts, Fault, ImageId, JobId};
 use prost::Message;
 
 use crate::error::{Error, Result, bound};
-use crate::manifest::{HEIGHT_MAX, Root};
+use crate::manifest::{HEIGHT_MAX, NODE_MAX, Root, check_path};
 use crate::wire;
 
 /// Most bytes of a record's object.
 pub const LENGTH_MAX: u64 = 16 << 20;
 /// Faults that are listed; all are counted.
 pub const FAULTS_MAX: usize = 1000;
+/// Bytes of their paths and reasons: paths may be long, and the record must stay below its bound.
+const FAULT_BYTES_MAX: usize = 8 << 20;
 
 /// An image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,16 +73,21 @@ pub fn encode(record: &ImageRecord) -> Vec<u8> {
         root_length: record.manifest.map_or(0, |root| root.length),
         root_height: record.manifest.map_or(0, |root| u32::from(root.height)),
         counts: Some(encode_counts(&record.counts)),
-        faults: record
-            .faults
-            .iter()
-            .take(FAULTS_MAX)
-            .map(|fault| wire::Fault { path: fault.path.clone(), reason: fault.reason.clone() })
-            .collect(),
+        faults: encode_faults(&record.faults),
         parent: record.parent.map(|parent| parent.0.to_vec()).unwrap_or_default(),
         program: record.program.clone(),
     }
     .encode_to_vec()
+}
+
+fn encode_faults(faults: &[Fault]) -> Vec<wire::Fault> {
+    let mut bytes = 0;
+    let fits = |fault: &&Fault| {
+        bytes += fault.path.len() + fault.reason.len();
+        bytes <= FAULT_BYTES_MAX
+    };
+    let message = |fault: &Fault| wire::Fault { path: fault.path.clone(), reason: fault.reason.clone() };
+    faults.iter().take(FAULTS_MAX).take_while(fits).map(message).collect()
 }
 
 /// Decodes a record.
@@ -91,6 +98,11 @@ pub fn decode(bytes: &[u8]) -> Result<ImageRecord> {
     if image != job.image_id() {
         return Err(Error::Invalid { what: "the image id" });
     }
+    if u64::try_from(record.started_millis) != Ok(job.created_millis()) {
+        return Err(Error::Invalid { what: "the time of an image" });
+    }
+    bound("the number of faults", record.faults.len() as u64, FAULTS_MAX as u64)?;
+    record.roots.iter().try_for_each(|root| check_path(root))?;
     let millis =
         |value: i64| u64::try_from(value).map_err(|_| Error::Invalid { what: "the time of an image" });
     Ok(ImageRecord {
@@ -123,6 +135,7 @@ fn decode_root(record: &wire::ImageRecord) -> Result<Option<Root>> {
     }
     let name = ChunkName::from_slice(&record.root_node).ok_or(Error::Invalid { what: "the root's name" })?;
     bound("the height of a manifest", u64::from(record.root_height), u64::from(HEIGHT_MAX))?;
+    bound("the length of a node", u64::from(record.root_length), u64::from(NODE_MAX))?;
     let height = u8::try_from(record.root_height).unwrap_or(HEIGHT_MAX);
     Ok(Some(Root { name, length: record.root_length, height }))
 }
@@ -182,6 +195,15 @@ mod tests {
         assert_eq!(decode(&encode(&example())).unwrap(), example());
         let empty = ImageRecord { manifest: None, parent: None, ..example() };
         assert_eq!(decode(&encode(&empty)).unwrap(), empty);
+    }
+
+    #[test]
+    fn long_faults_do_not_make_a_record_too_long() {
+        let fault = Fault { path: vec![b'x'; 1 << 20], reason: "gone".into() };
+        let record = ImageRecord { faults: vec![fault; 20], ..example() };
+        let bytes = encode(&record);
+        assert!((bytes.len() as u64) < LENGTH_MAX / 2 + 4096);
+        assert_eq!(decode(&bytes).unwrap().faults.len(), 7);
     }
 
     #[test]

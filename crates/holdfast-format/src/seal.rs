@@ -113,7 +113,8 @@ impl Header {
             return Err(Error::NewerVersion { needs: header.reader_version(), known: VERSION });
         }
         match u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]) {
-            0 => Ok(header),
+            0 if bytes[12..16] == [0; 4] => Ok(header),
+            0 => Err(Error::Invalid { what: "the header" }),
             flags => Err(Error::Flags(flags)),
         }
     }
@@ -180,7 +181,13 @@ impl Sealer {
     }
 
     /// Turns plain bytes into a sealed part, where they stand.
-    pub fn seal_in_place(&self, kind: PartKind, number: u32, associated: &[u8], part: &mut Vec<u8>) -> Result<()> {
+    pub fn seal_in_place(
+        &self,
+        kind: PartKind,
+        number: u32,
+        associated: &[u8],
+        part: &mut Vec<u8>,
+    ) -> Result<()> {
         let tag = self
             .key
             .seal_in_place_separate_tag(nonce(kind, number), Aad::from(associated), part)
@@ -272,6 +279,10 @@ mod tests {
         object[4] = 1;
         object[8] = 1;
         assert_eq!(open_object(&key(), ObjectKind::Mark, "marks/a", &object), Err(Error::Flags(1)));
+        object[8] = 0;
+        object[15] = 1;
+        let not_zero = Err(Error::Invalid { what: "the header" });
+        assert_eq!(open_object(&key(), ObjectKind::Mark, "marks/a", &object), not_zero);
     }
 
     proptest! {

@@ -11,9 +11,9 @@ use crate::error::{Error, Result};
 use crate::index::Spot;
 
 /// Bytes of plain groups that are kept: some of each worker's, and the nodes of the manifest being read.
-const GROUP_BYTES: u64 = 40 << 20;
-/// Bytes of index blocks that are kept: 300,000 entries.
-const BLOCK_BYTES: u64 = 16 << 20;
+const GROUP_BYTES: u64 = 32 << 20;
+/// Bytes of index blocks that are kept: 450,000 entries.
+const BLOCK_BYTES: u64 = 24 << 20;
 
 /// A group, open.
 #[derive(Debug)]
@@ -70,7 +70,8 @@ fn cache<K: Eq + std::hash::Hash, V: Clone>(bytes: u64, items: usize) -> Cache<K
 where
     Weight: Weighter<K, V>,
 {
-    let options = OptionsBuilder::new().shards(1).estimated_items_capacity(items).weight_capacity(bytes).build();
+    let options =
+        OptionsBuilder::new().shards(1).estimated_items_capacity(items).weight_capacity(bytes).build();
     match options {
         Ok(options) => {
             Cache::with_options(options, Weight, DefaultHashBuilder::default(), DefaultLifecycle::default())

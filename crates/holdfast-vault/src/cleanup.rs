@@ -5,7 +5,8 @@
 //! deletes before it writes, and gives back the store's reserve if it must. What it needs in memory: two bits for each
 //! chunk in the index, and a few numbers for each group.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast_format::group::{Compressor, Encoding, List};
@@ -18,6 +19,7 @@ use crate::error::{Error, Result, random};
 use crate::index::State;
 use crate::live::Live;
 use crate::packer::Packer;
+use crate::pins::Remember;
 use crate::vault::Vault;
 
 /// All numbers that clean-up decides by, in one place.
@@ -55,7 +57,7 @@ pub struct Report {
     pub deleted_bytes: u64,
     /// Packs whose live part was written anew; the old ones are among the marked.
     pub rewritten: usize,
-    /// Bytes that were written for that.
+    /// Bytes that were written for that; an estimate in a dry run.
     pub rewritten_bytes: u64,
     /// Packs that wait for the end of their grace period.
     pub waiting: usize,
@@ -84,10 +86,12 @@ pub(crate) fn read_mark(store: &dyn Store, key: &VaultKey, object: &Key) -> Resu
         Ok(bytes) => bytes,
         // Taken away since the listing: as good as a mark of the far future, which deletes nothing.
         Err(error) if error.is_missing() => return Ok(i64::MAX),
-        Err(error) => return Err(error.into()),
+        // A mark only says since when. One that cannot be read counts as made now: nothing is lost by waiting longer.
+        Err(error @ holdfast_store::Error::Place { .. }) => return Err(error.into()),
+        Err(_) => return Ok(i64::MAX),
     };
-    // A mark only says since when. One that cannot be read counts as made now: nothing is lost by waiting longer.
-    let since = open_object(key, ObjectKind::Mark, object.as_str(), &bytes).and_then(|plain| mark::decode(&plain));
+    let since =
+        open_object(key, ObjectKind::Mark, object.as_str(), &bytes).and_then(|plain| mark::decode(&plain));
     Ok(since.unwrap_or(i64::MAX))
 }
 
@@ -120,14 +124,24 @@ fn share(live: u64, plain: u64) -> f64 {
 
 impl Vault {
     /// Frees what no image needs. `now_seconds` is the time since 1970 UTC.
-    pub fn cleanup(&self, margins: &Margins, now_seconds: i64, dry_run: bool, watcher: &mut dyn Watcher) -> Result<Report> {
+    pub fn cleanup(
+        &self,
+        margins: &Margins,
+        now_seconds: i64,
+        dry_run: bool,
+        watcher: &mut dyn Watcher,
+    ) -> Result<Report> {
         if !dry_run {
             self.writable()?;
         }
         let _one = self.inner.cleanup.lock();
+        // The entries that are found live are those of one state of the tables: merging waits.
+        let _tables = self.inner.merging.lock();
+        let _remember = Remember::begin(&self.inner.pins);
         let live = Live::compute(self, &mut |images, of| watcher.walked(images, of))?;
         let tallies = self.tally(&live)?;
-        let mut run = Run { vault: self, margins, now_seconds, dry_run, report: Report::default() };
+        let pretended = dry_run.then(|| Arc::clone(&live.state));
+        let mut run = Run { vault: self, margins, now_seconds, pretended, report: Report::default() };
         let result = run.all(&live, &tallies);
         if !dry_run {
             self.inner.store.restore_reserve();
@@ -162,20 +176,22 @@ struct Run<'a> {
     vault: &'a Vault,
     margins: &'a Margins,
     now_seconds: i64,
-    dry_run: bool,
+    /// In a dry run, what the state would be: the same decisions are made on it, and nothing is written.
+    pretended: Option<Arc<State>>,
     report: Report,
 }
 
 impl Run<'_> {
     fn all(&mut self, live: &Live, tallies: &HashMap<PackId, Tally>) -> Result<()> {
-        let mut dead: Vec<PackId> = tallies.iter().filter(|(_, tally)| tally.dead()).map(|(id, _)| *id).collect();
+        let mut dead: Vec<PackId> =
+            tallies.iter().filter(|(_, tally)| tally.dead()).map(|(id, _)| *id).collect();
         dead.sort_unstable();
-        self.unmark(&live.state, tallies)?;
+        self.unmark(tallies)?;
         // Deletion first: on a full disk it makes the room that the rest needs.
-        self.delete(&live.state, &dead)?;
-        self.mark(&live.state, &dead)?;
+        self.delete(&dead)?;
+        self.mark(&dead)?;
         if self.margins.grace.is_zero() {
-            self.delete(&self.vault.inner.index.state(), &dead)?;
+            self.delete(&dead)?;
         }
         self.rewrite(live, tallies)?;
         self.drop_absent()?;
@@ -186,46 +202,64 @@ impl Run<'_> {
         &*self.vault.inner.store
     }
 
+    fn state(&self) -> Arc<State> {
+        self.pretended.clone().unwrap_or_else(|| self.vault.inner.index.state())
+    }
+
+    fn update(&mut self, change: impl FnOnce(&mut State)) {
+        match &mut self.pretended {
+            Some(state) => change(Arc::make_mut(state)),
+            None => self.vault.inner.index.update(change),
+        }
+    }
+
+    /// Whether some ingest rests on a pack, whatever was found live.
+    fn pinned(&self, pack: &PackId) -> bool {
+        self.vault.inner.pins.lock().hold(pack)
+    }
+
     /// Takes marks away from packs that are needed, as when a job that was running at the last clean-up used them.
-    fn unmark(&mut self, state: &State, tallies: &HashMap<PackId, Tally>) -> Result<()> {
-        for pack in state.marks.keys().filter(|pack| tallies.get(pack).is_some_and(|tally| !tally.dead())) {
+    fn unmark(&mut self, tallies: &HashMap<PackId, Tally>) -> Result<()> {
+        for pack in self.state().marks.keys().filter(|pack| tallies.get(pack).is_some_and(|tally| !tally.dead())) {
             self.report.unmarked += 1;
-            if !self.dry_run {
+            if self.pretended.is_none() {
                 self.store().delete(&mark_key(*pack)?)?;
-                self.vault.inner.index.update(|state| {
-                    state.marks.remove(pack);
-                });
             }
+            self.update(|state| drop(state.marks.remove(pack)));
         }
         Ok(())
     }
 
     fn size(&self, pack: &PackId) -> u64 {
-        self.vault.inner.index.state().packs.get(pack).copied().unwrap_or(0)
+        self.state().packs.get(pack).copied().unwrap_or(0)
     }
 
-    fn mark(&mut self, state: &State, packs: &[PackId]) -> Result<()> {
+    fn mark(&mut self, packs: &[PackId]) -> Result<()> {
         for pack in packs {
-            let since = state.marks.get(pack).copied();
+            // Between commits: what one rests on must have no mark when its record is written.
+            let _gate = self.vault.inner.gate.lock();
+            let since = self.state().marks.get(pack).copied();
             // A mark of the future was made by a clock that ran ahead, or cannot be read: it begins anew.
-            if since.is_some_and(|since| since <= self.now_seconds) {
+            if since.is_some_and(|since| since <= self.now_seconds) || self.pinned(pack) {
                 continue;
             }
             if since.is_none() {
                 self.report.marked += 1;
                 self.report.marked_bytes += self.size(pack);
             }
-            if !self.dry_run {
+            if self.pretended.is_none() {
                 self.put_mark(*pack)?;
             }
+            let now = self.now_seconds;
+            self.update(|state| drop(state.marks.insert(*pack, now)));
         }
         Ok(())
     }
 
     fn put_mark(&self, pack: PackId) -> Result<()> {
         let inner = &*self.vault.inner;
-        let key = mark_key(pack)?;
-        let object = seal_object(&inner.key, ObjectKind::Mark, random()?, key.as_str(), &mark::encode(self.now_seconds))
+        let (key, plain) = (mark_key(pack)?, mark::encode(self.now_seconds));
+        let object = seal_object(&inner.key, ObjectKind::Mark, random()?, key.as_str(), &plain)
             .map_err(Error::encode("a mark"))?;
         let put = || {
             self.store().delete(&key)?;
@@ -235,33 +269,34 @@ impl Run<'_> {
             Err(error) if error.is_full() && self.store().release_reserve()? => put()?,
             result => result?,
         }
-        inner.index.update(|state| {
-            state.marks.insert(pack, self.now_seconds);
-        });
         Ok(())
     }
 
     /// Deletes packs that are not needed and whose grace period is over.
-    fn delete(&mut self, state: &State, dead: &[PackId]) -> Result<()> {
+    fn delete(&mut self, dead: &[PackId]) -> Result<()> {
         let grace = i64::try_from(self.margins.grace.as_secs()).unwrap_or(i64::MAX);
+        let state = self.state();
         let due = |pack: &&PackId| {
-            state.marks.get(pack).is_some_and(|since| since.saturating_add(grace) <= self.now_seconds)
+            let since = state.marks.get(pack);
+            state.packs.contains_key(pack)
+                && since.is_some_and(|since| since.saturating_add(grace) <= self.now_seconds)
         };
         let due: Vec<PackId> = dead.iter().filter(due).copied().collect();
-        if self.dry_run || due.is_empty() {
-            self.report.deleted += due.len();
-            self.report.deleted_bytes += due.iter().map(|pack| self.size(pack)).sum::<u64>();
+        if due.is_empty() {
             return Ok(());
         }
         // Readers of other processes look chunks up and then read them: not while they might.
-        let Some(_exclusion) = self.store().exclude_readers()? else {
-            self.report.readers = true;
-            return Ok(());
+        let _exclusion = match &self.pretended {
+            Some(_) => None,
+            None => match self.store().exclude_readers()? {
+                None => {
+                    self.report.readers = true;
+                    return Ok(());
+                }
+                exclusion => exclusion,
+            },
         };
-        for pack in due {
-            self.delete_one(pack)?;
-        }
-        Ok(())
+        due.into_iter().try_for_each(|pack| self.delete_one(pack))
     }
 
     /// One pack, between commits: a commit that needs it has taken its mark away, or pinned it.
@@ -271,14 +306,21 @@ impl Run<'_> {
         let size = self.size(&pack);
         {
             let pins = inner.pins.lock();
-            if pins.contains_key(&pack) || !inner.index.state().marks.contains_key(&pack) {
+            if pins.hold(&pack) || !self.state().marks.contains_key(&pack) {
                 return Ok(());
             }
-            inner.index.update(|state| {
-                state.packs.remove(&pack);
-            });
+            self.update(|state| drop(state.packs.remove(&pack)));
         }
-        self.store().delete(&crate::index::pack_key(pack)?)?;
+        if self.pretended.is_none() {
+            let key = crate::index::pack_key(pack)?;
+            if let Err(error) = self.store().delete(&key) {
+                // If it is still there, it must stay known, or no later run would delete it.
+                if self.store().size(&key).is_ok() {
+                    self.update(|state| drop(state.packs.insert(pack, size)));
+                }
+                return Err(error.into());
+            }
+        }
         self.report.deleted += 1;
         self.report.deleted_bytes += size;
         Ok(())
@@ -291,63 +333,89 @@ impl Run<'_> {
             let size = live.state.packs.get(pack).copied().unwrap_or(0);
             #[allow(clippy::cast_precision_loss)]
             let enough = tally.gain(self.margins) as f64 >= size as f64 * self.margins.rewrite_gain_min;
-            if !tally.dead() && enough && tally.gain(self.margins) > 0 {
+            // Of a pinned pack a second copy would be made, and the first could not go.
+            if !tally.dead() && enough && tally.gain(self.margins) > 0 && !self.pinned(pack) {
                 worth.push(*pack);
             }
         }
         worth.sort_unstable();
-        self.report.rewritten += worth.len();
-        if self.dry_run || worth.is_empty() {
+        if worth.is_empty() {
             return Ok(());
         }
-        match self.copy_live(live, tallies, &worth) {
-            // No room to rewrite: what could be deleted was deleted; the next run goes on.
-            Err(error) if error.is_full() => {
-                self.report.rewritten = 0;
-                return Ok(());
-            }
-            other => other?,
+        if self.pretended.is_some() {
+            let left = |pack: &PackId| {
+                self.size(pack).saturating_sub(tallies.get(pack).map_or(0, |tally| tally.gain(self.margins)))
+            };
+            self.report.rewritten_bytes = worth.iter().map(left).sum();
+        } else {
+            worth = match self.copy_live(live, tallies, &worth) {
+                // No room to rewrite: what could be deleted was deleted; the next run goes on.
+                Err(error) if error.is_full() => return Ok(()),
+                copied => copied?,
+            };
         }
-        self.mark(&self.vault.inner.index.state(), &worth)?;
-        if self.margins.grace.is_zero() {
-            self.delete(&self.vault.inner.index.state(), &worth)?;
+        self.report.rewritten += worth.len();
+        self.mark(&worth)?;
+        if self.margins.grace.is_zero() { self.delete(&worth) } else { Ok(()) }
+    }
+
+    /// Copies the live chunks of packs; gives the packs of which all are durable elsewhere now.
+    fn copy_live(
+        &mut self,
+        live: &Live,
+        tallies: &HashMap<PackId, Tally>,
+        worth: &[PackId],
+    ) -> Result<Vec<PackId>> {
+        let keep = self.live_names(live, worth)?;
+        let ingest = self.vault.ingest()?;
+        let mut rewriter =
+            Rewriter { compressor: Compressor::new().map_err(Error::encode("a group"))?, out: Vec::new() };
+        let mut copied = Vec::with_capacity(worth.len());
+        for pack in worth {
+            let Some(tally) = tallies.get(pack) else { continue };
+            match self.copy_pack(*pack, tally, &keep, ingest.packer(), &mut rewriter) {
+                Ok(()) => copied.push(*pack),
+                // It stays, with what can still be read of it; verify tells of the damage.
+                Err(error) if error.is_damage() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        ingest.checkpoint()?;
+        Ok(copied)
+    }
+
+    fn copy_pack(
+        &mut self,
+        pack: PackId,
+        tally: &Tally,
+        keep: &HashMap<(PackId, u32), HashSet<ChunkName>>,
+        packer: &Packer,
+        rewriter: &mut Rewriter,
+    ) -> Result<()> {
+        let inner = &*self.vault.inner;
+        for (offset, (length, plain, alive)) in &tally.groups {
+            if *alive == 0 {
+                continue;
+            }
+            let (at, length) = (u64::from(*offset), u64::from(*length));
+            let group = inner.packs.open_group(&*inner.store, &inner.key, pack, at, length)?;
+            let whole = share(*alive, *plain) >= self.margins.group_live_min;
+            let (list, mut data) = rewriter.group(self.vault, &group, |name| {
+                whole || keep.get(&(pack, *offset)).is_some_and(|names| names.contains(name))
+            })?;
+            self.report.rewritten_bytes += packer.put(&list, &mut data)?;
         }
         Ok(())
     }
 
-    fn copy_live(&mut self, live: &Live, tallies: &HashMap<PackId, Tally>, worth: &[PackId]) -> Result<()> {
-        let inner = &*self.vault.inner;
-        let keep = self.live_names(live, worth)?;
-        let ingest = self.vault.ingest()?;
-        let packer: &Packer = ingest.packer();
-        let mut rewriter = Rewriter { compressor: Compressor::new().map_err(Error::encode("a group"))?, out: Vec::new() };
-        for pack in worth {
-            let Some(tally) = tallies.get(pack) else { continue };
-            for (offset, (length, plain, alive)) in &tally.groups {
-                if *alive == 0 {
-                    continue;
-                }
-                let group = inner.packs.open_group(
-                    &*inner.store,
-                    &inner.key,
-                    *pack,
-                    u64::from(*offset),
-                    u64::from(*length),
-                )?;
-                let whole = share(*alive, *plain) >= self.margins.group_live_min;
-                let (list, mut data) = rewriter.group(self.vault, &group, |name| {
-                    whole || keep.get(&(*pack, *offset)).is_some_and(|names| names.contains(name))
-                })?;
-                self.report.rewritten_bytes += packer.put(&list, &mut data)?;
-            }
-        }
-        ingest.checkpoint()
-    }
-
     /// The live chunks of the groups that are rewritten.
-    fn live_names(&self, live: &Live, worth: &[PackId]) -> Result<HashMap<(PackId, u32), std::collections::HashSet<ChunkName>>> {
-        let worth: std::collections::HashSet<PackId> = worth.iter().copied().collect();
-        let mut names: HashMap<(PackId, u32), std::collections::HashSet<ChunkName>> = HashMap::new();
+    fn live_names(
+        &self,
+        live: &Live,
+        worth: &[PackId],
+    ) -> Result<HashMap<(PackId, u32), HashSet<ChunkName>>> {
+        let worth: HashSet<PackId> = worth.iter().copied().collect();
+        let mut names: HashMap<(PackId, u32), HashSet<ChunkName>> = HashMap::new();
         for (number, table) in live.state.tables.iter().enumerate() {
             if !table.footer.packs.iter().any(|(id, _)| worth.contains(id)) {
                 continue;
@@ -369,13 +437,13 @@ impl Run<'_> {
 
     /// Takes the entries of packs that are gone out of the index, then their marks.
     fn drop_absent(&mut self) -> Result<()> {
-        if self.dry_run {
+        if self.pretended.is_some() {
             return Ok(());
         }
         let inner = &*self.vault.inner;
         let state = inner.index.state();
         // Only what a mark says was deleted on purpose: a pack that was lost otherwise stays named, for verify to tell.
-        let absent: std::collections::HashSet<PackId> =
+        let absent: HashSet<PackId> =
             state.absent().into_iter().filter(|pack| state.marks.contains_key(pack)).collect();
         let old: Vec<_> = state
             .tables
@@ -390,7 +458,8 @@ impl Run<'_> {
                 other => other?,
             }
         }
-        let gone: Vec<PackId> = state.marks.keys().filter(|pack| !state.packs.contains_key(pack)).copied().collect();
+        let gone: Vec<PackId> =
+            state.marks.keys().filter(|pack| !state.packs.contains_key(pack)).copied().collect();
         for pack in &gone {
             self.store().delete(&mark_key(*pack)?)?;
         }
@@ -399,10 +468,13 @@ impl Run<'_> {
     }
 
     fn count(&mut self) -> Result<()> {
-        let state = self.vault.inner.index.state();
+        let state = self.state();
         self.report.waiting = state.marks.keys().filter(|pack| state.packs.contains_key(pack)).count();
         self.report.waiting_bytes = state.marks.keys().filter_map(|pack| state.packs.get(pack)).sum();
         self.report.bytes_left = state.packs.values().sum();
+        if self.pretended.is_some() {
+            self.report.bytes_left += self.report.rewritten_bytes;
+        }
         Ok(())
     }
 }

@@ -36,7 +36,9 @@ pub enum Error {
         given: KeyId,
     },
     /// The vault may be read by this program, not written.
-    #[error("the vault needs format version {needs} to be written, this program knows {known}: use a newer holdfast")]
+    #[error(
+        "the vault needs format version {needs} to be written, this program knows {known}: use a newer holdfast"
+    )]
     NewerWriter {
         /// The version that it needs.
         needs: u16,
@@ -97,14 +99,35 @@ pub enum Error {
     #[error("a thread that writes packs has ended unexpectedly")]
     WriterGone,
     /// An earlier failure of the same job.
-    #[error("the job failed before: {0}")]
-    Failed(String),
+    #[error("the job failed before: {cause}")]
+    Failed {
+        /// The first failure.
+        cause: String,
+        /// Whether space ran out.
+        full: bool,
+    },
 }
 
 impl Error {
     /// Whether space ran out.
     pub fn is_full(&self) -> bool {
-        matches!(self, Error::Store(error) if error.is_full())
+        match self {
+            Error::Store(error) => error.is_full(),
+            Error::Failed { full, .. } => *full,
+            _ => false,
+        }
+    }
+
+    /// Whether something that was stored is not there or not as it was; the rest of the vault may be good.
+    pub(crate) fn is_damage(&self) -> bool {
+        use holdfast_store::Error::{Missing, Short};
+        matches!(
+            self,
+            Error::Damaged { .. }
+                | Error::ChunkDamaged { .. }
+                | Error::ChunkMissing(_)
+                | Error::Store(Missing { .. } | Short { .. })
+        )
     }
 
     /// An object's damage, for `map_err`.

@@ -64,7 +64,10 @@ pub enum Selector {
 impl Vault {
     /// All images, the newest first. A record that cannot be read is in the list, with the reason.
     pub fn images(&self) -> Result<Vec<Listed>> {
-        self.image_keys()?.into_iter().filter_map(|(key, millis, image)| self.listed(&key, millis, image).transpose()).collect()
+        self.image_keys()?
+            .into_iter()
+            .filter_map(|(key, millis, image)| self.listed(&key, millis, image).transpose())
+            .collect()
     }
 
     /// The newest image for which `want` says yes, and the first record that could not be read before it was found.
@@ -75,7 +78,9 @@ impl Vault {
         let mut unreadable = None;
         for (key, millis, image) in self.image_keys()? {
             match self.listed(&key, millis, image)? {
-                Some(Listed { record: Ok(record), .. }) if want(&record) => return Ok((Some(record), unreadable)),
+                Some(Listed { record: Ok(record), .. }) if want(&record) => {
+                    return Ok((Some(record), unreadable));
+                }
                 Some(bad @ Listed { record: Err(_), .. }) => {
                     unreadable.get_or_insert(bad);
                 }
@@ -100,18 +105,23 @@ impl Vault {
                 if let Some(Listed { image, record: Err(cause), .. }) = unreadable {
                     return Err(Error::LatestUnreadable { image, cause: cause.to_string() });
                 }
-                found.ok_or_else(|| Error::NoImage(match name {
-                    Some(name) => format!("of the name {name} is here"),
-                    None => "is here yet".into(),
-                }))
+                found.ok_or_else(|| {
+                    Error::NoImage(match name {
+                        Some(name) => format!("of the name {name} is here"),
+                        None => "is here yet".into(),
+                    })
+                })
             }
         }
     }
 
     fn find_by_prefix(&self, prefix: &str) -> Result<ImageRecord> {
         let prefix = prefix.to_ascii_lowercase();
-        let mut found: Vec<_> =
-            self.image_keys()?.into_iter().filter(|(_, _, image)| image.to_string().starts_with(&prefix)).collect();
+        let mut found: Vec<_> = self
+            .image_keys()?
+            .into_iter()
+            .filter(|(_, _, image)| image.to_string().starts_with(&prefix))
+            .collect();
         match (found.pop(), found.len()) {
             (Some((key, millis, image)), 0) => match self.listed(&key, millis, image)? {
                 Some(listed) => listed.record,

@@ -37,7 +37,7 @@ impl Spot {
 }
 
 /// What is known of the tables and packs of a vault at one moment.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct State {
     pub(crate) tables: Vec<Arc<Table>>,
     /// Tables that are there and cannot be read.
@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(crate) packs: HashMap<PackId, u64>,
     /// Marked packs, with the time of the mark.
     pub(crate) marks: BTreeMap<PackId, i64>,
+    /// The tables that were there when the state was read from the store.
+    pub(crate) listed: Vec<TableId>,
 }
 
 impl State {
@@ -54,9 +56,9 @@ impl State {
     /// Tables first: a pack that a table names was durable before the table, so it is in the listing that follows,
     /// unless it was deleted.
     pub(crate) fn load(store: &dyn Store, key: &VaultKey) -> Result<Self> {
-        let mut state = State::default();
+        let mut state = State { listed: table_ids(store)?, ..State::default() };
         let mut replaced = HashSet::new();
-        for id in table_ids(store)? {
+        for id in state.listed.clone() {
             match Table::open(store, key, id) {
                 Ok(table) => {
                     replaced.extend(table.footer.replaces.iter().copied());
@@ -72,12 +74,7 @@ impl State {
         }
         state.tables.retain(|table| !replaced.contains(&table.id));
         state.damaged_tables.retain(|(id, _)| !replaced.contains(id));
-        store.list("packs", &mut |listed| {
-            if let Ok(id) = listed.key.last_part().parse() {
-                state.packs.insert(id, listed.size);
-            }
-            Ok(())
-        })?;
+        state.packs = packs(store)?.into_iter().collect();
         for listed in holdfast_store::StoreExt::list_all(store, "marks")? {
             if let Ok(id) = listed.key.last_part().parse() {
                 let since = crate::cleanup::read_mark(store, key, &listed.key)?;
@@ -91,8 +88,12 @@ impl State {
     pub(crate) fn uncovered(&self) -> Vec<(PackId, u64)> {
         let covered: HashSet<PackId> =
             self.tables.iter().flat_map(|table| table.footer.packs.iter().map(|(id, _)| *id)).collect();
-        let mut rest: Vec<_> =
-            self.packs.iter().filter(|(id, _)| !covered.contains(id)).map(|(id, size)| (*id, *size)).collect();
+        let mut rest: Vec<_> = self
+            .packs
+            .iter()
+            .filter(|(id, _)| !covered.contains(id))
+            .map(|(id, size)| (*id, *size))
+            .collect();
         rest.sort_unstable();
         rest
     }
@@ -149,7 +150,9 @@ impl State {
                         Some((open, block)) if *open == position => Arc::clone(block),
                         _ => table.block(store, cache, position)?,
                     };
-                    self.find_in(table, &block, name, &mut |entry, spot| each(*at, number, position, entry, spot));
+                    self.find_in(table, &block, name, &mut |entry, spot| {
+                        each(*at, number, position, entry, spot)
+                    });
                     last = Some((position, block));
                 }
             }
@@ -194,6 +197,16 @@ pub(crate) fn table_ids(store: &dyn Store) -> Result<Vec<TableId>> {
     Ok(ids)
 }
 
+/// The packs that are there, with their sizes.
+pub(crate) fn packs(store: &dyn Store) -> Result<Vec<(PackId, u64)>> {
+    let mut packs = Vec::new();
+    store.list("packs", &mut |listed| {
+        packs.extend(listed.key.last_part().parse::<PackId>().map(|id| (id, listed.size)));
+        Ok(())
+    })?;
+    Ok(packs)
+}
+
 /// The key of a pack's object.
 pub(crate) fn pack_key(id: PackId) -> Result<Key> {
     let text = id.to_string();
@@ -220,12 +233,7 @@ impl Index {
     /// Changes the state.
     pub(crate) fn update(&self, change: impl FnOnce(&mut State)) {
         let mut guard = self.state.write();
-        let mut state = State {
-            tables: guard.tables.clone(),
-            damaged_tables: guard.damaged_tables.clone(),
-            packs: guard.packs.clone(),
-            marks: guard.marks.clone(),
-        };
+        let mut state = State::clone(&guard);
         change(&mut state);
         *guard = Arc::new(state);
     }

@@ -95,12 +95,14 @@ impl Ingest {
     /// Of these chunks, which must be sent? What is not must not be deleted before this job ends: its pack is pinned.
     /// A chunk is asked for once: from then on it counts as on its way.
     pub fn claim(&self, names: &[ChunkName]) -> Result<Vec<bool>> {
-        let inner = &*self.vault.inner;
-        let state = inner.index.state();
-        let spots = state.locate(&*inner.store, &inner.index.blocks, names)?;
+        let spots = self.vault.locate(names)?;
         let mut claims = self.claims.lock();
-        let packs: HashSet<PackId> =
-            spots.iter().flatten().map(|spot| spot.pack).filter(|pack| !claims.pinned.contains(pack)).collect();
+        let packs: HashSet<PackId> = spots
+            .iter()
+            .flatten()
+            .map(|spot| spot.pack)
+            .filter(|pack| !claims.pinned.contains(pack))
+            .collect();
         let pinned = self.pin(packs);
         claims.pinned.extend(pinned);
         let mut lacking = Vec::with_capacity(names.len());
@@ -113,11 +115,14 @@ impl Ingest {
 
     /// Of these chunks, which are durable in the vault? Pins them, and claims nothing.
     pub fn have(&self, names: &[ChunkName]) -> Result<Vec<bool>> {
-        let inner = &*self.vault.inner;
-        let spots = inner.index.state().locate(&*inner.store, &inner.index.blocks, names)?;
+        let spots = self.vault.locate(names)?;
         let mut claims = self.claims.lock();
-        let packs: HashSet<PackId> =
-            spots.iter().flatten().map(|spot| spot.pack).filter(|pack| !claims.pinned.contains(pack)).collect();
+        let packs: HashSet<PackId> = spots
+            .iter()
+            .flatten()
+            .map(|spot| spot.pack)
+            .filter(|pack| !claims.pinned.contains(pack))
+            .collect();
         let pinned = self.pin(packs);
         claims.pinned.extend(pinned);
         Ok(spots.iter().map(|spot| spot.is_some_and(|spot| claims.pinned.contains(&spot.pack))).collect())
@@ -132,7 +137,7 @@ impl Ingest {
         let mut pins = self.vault.inner.pins.lock();
         let state = self.vault.inner.index.state();
         let here: Vec<PackId> = packs.into_iter().filter(|pack| state.packs.contains_key(pack)).collect();
-        here.iter().for_each(|pack| *pins.entry(*pack).or_default() += 1);
+        here.iter().for_each(|pack| pins.pin(*pack));
         here
     }
 
@@ -158,16 +163,20 @@ impl Ingest {
     pub fn checkpoint(&self) -> Result<()> {
         let inner = &*self.vault.inner;
         let done = self.packer.settle()?;
-        let names: Vec<ChunkName> = done.iter().flat_map(|pack| pack.entries.iter().map(|(name, _)| *name)).collect();
+        let names: Vec<ChunkName> =
+            done.iter().flat_map(|pack| pack.entries.iter().map(|(name, _)| *name)).collect();
         let packs: Vec<(PackId, u64)> = done.iter().map(|pack| (pack.id, pack.size)).collect();
         if let Some((table, size)) = merge::write(&*inner.store, &inner.key, done)? {
             self.bytes_added.fetch_add(size, Relaxed);
             let mut claims = self.claims.lock();
+            // Pinned before anyone can see them: no image names them yet, so a clean-up would take them for dead.
+            let mut pins = inner.pins.lock();
+            packs.iter().filter(|(id, _)| claims.pinned.insert(*id)).for_each(|(id, _)| pins.pin(*id));
+            drop(pins);
             inner.index.update(|state| {
                 state.packs.extend(packs.iter().copied());
                 state.tables.push(Arc::new(table));
             });
-            claims.pinned.extend(self.pin(packs.iter().map(|(id, _)| *id).collect()));
             names.iter().for_each(|name| {
                 claims.fresh.remove(name);
             });
@@ -257,13 +266,6 @@ impl Drop for Ingest {
     fn drop(&mut self) {
         let claims = self.claims.get_mut();
         let mut pins = self.vault.inner.pins.lock();
-        for pack in &claims.pinned {
-            if let Some(count) = pins.get_mut(pack) {
-                *count -= 1;
-                if *count == 0 {
-                    pins.remove(pack);
-                }
-            }
-        }
+        claims.pinned.iter().for_each(|pack| pins.unpin(pack));
     }
 }

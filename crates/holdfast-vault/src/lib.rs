@@ -9,6 +9,7 @@
 //! | `index`, `table`, `merge` | where does a chunk lie? |
 //! | `packer` | how do groups become durable packs? |
 //! | `packs` | how is a group read, and a damaged pack salvaged? |
+//! | `pins` | which packs must clean-up leave alone? |
 //! | [`ingest`](Ingest) | what does one job store, and when is it done? |
 //! | [`images`](Vault::images) | which images are there? |
 //! | [`cleanup`] | what may be deleted, and how without a race? |
@@ -24,9 +25,12 @@
 //! | **commit** | | one at a time | not during its delete step (the gate) | yes | yes |
 //! | **clean-up** | | | one at a time | yes; readers of other processes hold off the delete step | yes |
 //!
-//! A claim ("the vault has this chunk") pins the pack for as long as the [`Ingest`] lives, so what was answered stays
-//! true until its commit, which checks the pinned packs once more and takes their marks away before it writes the
-//! record.
+//! A claim ("the vault has this chunk") pins the pack for as long as the [`Ingest`] lives, and for as long as a clean-up
+//! lasts that ran meanwhile, so what was answered stays true until its commit, which checks the pinned packs once more
+//! and takes their marks away before it writes the record.
+//!
+//! Index tables are merged by one at a time, and not while a clean-up or a rebuild works with them. Whoever looks
+//! chunks up may find a table gone; then the index has changed, and the look-up begins anew.
 
 mod cache;
 pub mod cleanup;
@@ -38,6 +42,7 @@ mod live;
 mod merge;
 mod packer;
 mod packs;
+mod pins;
 mod table;
 mod vault;
 pub mod verify;

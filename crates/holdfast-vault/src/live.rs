@@ -38,11 +38,12 @@ impl Live {
     /// Walks all images. An image that cannot be walked whole is an error: what it needs is not known, so nothing
     /// may be deleted.
     pub(crate) fn compute(vault: &Vault, walked: &mut dyn FnMut(usize, usize)) -> Result<Self> {
+        // Images first: what a record names was in the index before the record was there.
+        let keys = vault.image_keys()?;
         let state = vault.inner.index.state();
         let bits = || state.tables.iter().map(|table| Bits(vec![0; table.slots().div_ceil(64)])).collect();
         let (live_bits, walked_bits) = (bits(), bits());
         let mut live = Self { live: live_bits, walked: walked_bits, state };
-        let keys = vault.image_keys()?;
         for (at, (key, millis, image)) in keys.iter().enumerate() {
             let record = match vault.read_record(key, *millis, *image) {
                 Err(Error::Store(error)) if error.is_missing() => continue,
@@ -82,38 +83,40 @@ impl Live {
 
     /// Marks a node live; false if it was walked before.
     fn mark_node(&mut self, vault: &Vault, name: &ChunkName) -> Result<bool> {
-        let place = self.best(vault, std::slice::from_ref(name))?.pop().flatten();
-        let (table, slot) = place.ok_or(Error::ChunkMissing(*name))?;
-        self.live[table].set(slot);
+        let entries = self.kept(vault, std::slice::from_ref(name))?;
+        let (table, slot) = *entries.first().ok_or(Error::ChunkMissing(*name))?;
+        for (table, slot) in entries {
+            self.live[table].set(slot);
+        }
         Ok(self.walked[table].set(slot))
     }
 
+    /// Marks chunks live. One that is missing cannot be lost any more; verify tells of it.
     fn mark(&mut self, vault: &Vault, names: &[ChunkName]) -> Result<()> {
-        for (place, name) in self.best(vault, names)?.into_iter().zip(names) {
-            // A chunk that is missing cannot be lost any more; verify tells of it.
-            if let Some((table, slot)) = place {
-                self.live[table].set(slot);
-            } else {
-                let _ = name;
-            }
+        for (table, slot) in self.kept(vault, names)? {
+            self.live[table].set(slot);
         }
         Ok(())
     }
 
-    /// Of all places of each chunk, the one that is kept: in an unmarked pack if there is one.
-    fn best(&self, vault: &Vault, names: &[ChunkName]) -> Result<Vec<Option<(usize, usize)>>> {
+    /// The entries of the one copy of each chunk that is kept: in an unmarked pack if there is one, and of equals the
+    /// least spot, so that every clean-up keeps the same. Several entries, when several tables cover the same pack.
+    fn kept(&self, vault: &Vault, names: &[ChunkName]) -> Result<Vec<(usize, usize)>> {
         let inner = &*vault.inner;
-        let mut best: Vec<Option<(usize, usize, bool, Spot)>> = vec![None; names.len()];
         let state = &self.state;
-        state.each_place(&*inner.store, &inner.index.blocks, names, &mut |at, table, block, position, spot| {
+        let mut found: Vec<(usize, bool, Spot, usize, usize)> = Vec::with_capacity(names.len());
+        let mut each = |at, table: usize, block, position, spot: Spot| {
             let marked = state.marks.contains_key(&spot.pack);
-            // Of equals the least spot, so that every clean-up keeps the same copy.
-            let better = best[at].is_none_or(|(_, _, other, kept)| (marked, spot) < (other, kept));
-            if better {
-                best[at] = Some((table, state.tables[table].slot(block, position), marked, spot));
-            }
-        })?;
-        Ok(best.into_iter().map(|place| place.map(|(table, slot, _, _)| (table, slot))).collect())
+            found.push((at, marked, spot, table, state.tables[table].slot(block, position)));
+        };
+        state.each_place(&*inner.store, &inner.index.blocks, names, &mut each)?;
+        found.sort_unstable();
+        let mut kept = Vec::with_capacity(names.len());
+        for copies in found.chunk_by(|a, b| a.0 == b.0) {
+            let best = copies[0].2;
+            kept.extend(copies.iter().take_while(|copy| copy.2 == best).map(|copy| (copy.3, copy.4)));
+        }
+        Ok(kept)
     }
 
     /// Whether an entry of a table is live.

@@ -21,7 +21,8 @@ pub(crate) fn write(store: &dyn Store, key: &VaultKey, packs: Vec<DonePack>) -> 
     if packs.is_empty() {
         return Ok(None);
     }
-    let mut entries: Vec<(ChunkName, Place)> = Vec::with_capacity(packs.iter().map(|pack| pack.entries.len()).sum());
+    let mut entries: Vec<(ChunkName, Place)> =
+        Vec::with_capacity(packs.iter().map(|pack| pack.entries.len()).sum());
     for (number, pack) in packs.iter().enumerate() {
         let pack_number = u32::try_from(number).unwrap_or(u32::MAX);
         entries.extend(pack.entries.iter().map(|(name, spot)| (*name, place(pack_number, spot))));
@@ -60,7 +61,8 @@ pub(crate) fn survey(
         let (group_offset, group_length) = (narrow(group.offset)?, narrow(group.frame.group_length())?);
         let mut chunk_offset = 0;
         for (name, length) in &group.list.chunks {
-            entries.push((*name, Spot { pack: id, group_offset, group_length, chunk_offset, length: *length }));
+            entries
+                .push((*name, Spot { pack: id, group_offset, group_length, chunk_offset, length: *length }));
             chunk_offset += length;
         }
     }
@@ -106,12 +108,19 @@ pub(crate) fn choose(tables: &[Arc<Table>]) -> Vec<Arc<Table>> {
     Vec::new()
 }
 
-/// Makes one table of several, without the entries of packs that are gone. The old tables are deleted by the caller
+/// Makes one table of several, without the entries of packs that clean-up has deleted. Packs that were lost otherwise
+/// stay named, for verify to tell. The old tables are deleted by the caller
 /// once it has stopped using them. `None` if nothing is left.
-pub(crate) fn merge(store: &dyn Store, key: &VaultKey, state: &State, old: &[Arc<Table>]) -> Result<Option<Table>> {
+pub(crate) fn merge(
+    store: &dyn Store,
+    key: &VaultKey,
+    state: &State,
+    old: &[Arc<Table>],
+) -> Result<Option<Table>> {
     let mut packs: Vec<(PackId, u64)> = Vec::new();
     for table in old {
-        packs.extend(table.footer.packs.iter().filter(|(id, _)| state.packs.contains_key(id)));
+        let keep = |id| state.packs.contains_key(id) || !state.marks.contains_key(id);
+        packs.extend(table.footer.packs.iter().filter(|(id, _)| keep(id)));
     }
     packs.sort_unstable();
     packs.dedup_by_key(|(id, _)| *id);
@@ -168,7 +177,9 @@ fn next(store: &dyn Store, sources: &mut [Source<'_>]) -> Result<Option<(ChunkNa
     let mut least: Option<(usize, (ChunkName, PackId, Place))> = None;
     for (at, source) in sources.iter_mut().enumerate() {
         if let Some(entry) = source.peek(store)? {
-            let key = |entry: &(ChunkName, PackId, Place)| (entry.0, entry.1, entry.2.group_offset, entry.2.chunk_offset);
+            let key = |entry: &(ChunkName, PackId, Place)| {
+                (entry.0, entry.1, entry.2.group_offset, entry.2.chunk_offset)
+            };
             if least.as_ref().is_none_or(|(_, other)| key(&entry) < key(other)) {
                 least = Some((at, entry));
             }
@@ -182,5 +193,12 @@ fn next(store: &dyn Store, sources: &mut [Source<'_>]) -> Result<Option<(ChunkNa
 
 /// Deletes tables that another stands in for.
 pub(crate) fn delete_tables(store: &dyn Store, old: &[Arc<Table>]) -> Result<()> {
-    old.iter().try_for_each(|table| Ok(store.delete(&table_key(table.id)?)?))
+    let there = crate::index::table_ids(store)?;
+    for table in old {
+        // First what it stands in for, if an earlier deletion failed: it would count again once this one is gone.
+        for id in table.footer.replaces.iter().filter(|id| there.contains(id)).chain([&table.id]) {
+            store.delete(&table_key(*id)?)?;
+        }
+    }
+    Ok(())
 }

@@ -77,7 +77,10 @@ impl Packer {
         let threads = (0..2)
             .filter_map(|_| {
                 let (queue, shared): (Receiver<Arc<OpenPack>>, _) = (queue.clone(), Arc::clone(&shared));
-                std::thread::Builder::new().name("finish-pack".into()).spawn(move || finish_packs(&queue, &shared)).ok()
+                std::thread::Builder::new()
+                    .name("finish-pack".into())
+                    .spawn(move || finish_packs(&queue, &shared))
+                    .ok()
             })
             .collect();
         Self { store, key, current: Default::default(), shared, finish: Some(finish), threads }
@@ -87,7 +90,8 @@ impl Packer {
     /// stands, and is of no use afterwards.
     pub(crate) fn put(&self, list: &List, data: &mut Vec<u8>) -> Result<u64> {
         self.check()?;
-        let (open, number) = self.reserve(list.nodes, data.len() as u64 + 4096).inspect_err(|error| self.fail(error))?;
+        let (open, number) =
+            self.reserve(list.nodes, data.len() as u64 + 4096).inspect_err(|error| self.fail(error))?;
         let appended = pack::seal_group_in_place(&open.sealer, number, list, data)
             .map_err(Error::encode("a group"))
             .and_then(|head| append(&open, list, &head, data));
@@ -158,8 +162,9 @@ impl Packer {
     }
 
     fn check(&self) -> Result<()> {
-        match &self.shared.0.lock().failure {
-            Some(failure) => Err(Error::Failed(failure.clone())),
+        let shared = self.shared.0.lock();
+        match &shared.failure {
+            Some(_) => Err(failed(&shared)),
             None => Ok(()),
         }
     }
@@ -196,7 +201,7 @@ impl Packer {
         // What is durable is given even after a failure: it is good, and the next job can use it.
         let done = std::mem::take(&mut shared.done);
         match (&shared.failure, done.is_empty()) {
-            (Some(failure), true) => Err(Error::Failed(failure.clone())),
+            (Some(_), true) => Err(failed(&shared)),
             _ => Ok(done),
         }
     }
@@ -215,6 +220,10 @@ impl Drop for Packer {
             let _ = thread.join();
         }
     }
+}
+
+fn failed(shared: &Shared) -> Error {
+    Error::Failed { cause: shared.failure.clone().unwrap_or_default(), full: shared.full }
 }
 
 fn append(open: &OpenPack, list: &List, head: &[u8], data: &[u8]) -> Result<u64> {
@@ -256,7 +265,8 @@ fn finish_packs(queue: &Receiver<Arc<OpenPack>>, shared: &(Mutex<Shared>, Condva
 fn finish(open: &OpenPack) -> Result<DonePack> {
     let mut state = open.state.lock();
     let mut writer = state.writer.take().ok_or(Error::WriterGone)?;
-    let footer = pack::seal_footer(&open.sealer, &open.header, pack_key(open.id)?.as_str(), &state.offsets).map_err(Error::encode("the footer of a pack"))?;
+    let footer = pack::seal_footer(&open.sealer, &open.header, pack_key(open.id)?.as_str(), &state.offsets)
+        .map_err(Error::encode("the footer of a pack"))?;
     writer.write(&footer)?;
     writer.finish()?;
     let size = state.offset + footer.len() as u64;

@@ -40,7 +40,12 @@ impl Packs {
         Self { sealers: Cache::new(1024) }
     }
 
-    pub(crate) fn sealer(&self, store: &dyn Store, key: &VaultKey, id: PackId) -> Result<Arc<(Header, Sealer)>> {
+    pub(crate) fn sealer(
+        &self,
+        store: &dyn Store,
+        key: &VaultKey,
+        id: PackId,
+    ) -> Result<Arc<(Header, Sealer)>> {
         self.sealers.get_or_insert_with(&id, || {
             let object = pack_key(id)?;
             let head = store.get_range(&object, 0, HEADER_LENGTH)?;
@@ -51,12 +56,23 @@ impl Packs {
     }
 
     /// The bytes of a group as stored.
-    pub(crate) fn read_group(&self, store: &dyn Store, id: PackId, offset: u64, length: u64) -> Result<Vec<u8>> {
+    pub(crate) fn read_group(
+        &self,
+        store: &dyn Store,
+        id: PackId,
+        offset: u64,
+        length: u64,
+    ) -> Result<Vec<u8>> {
         let object = pack_key(id)?;
-        let bound = pack::FRAME_LENGTH as u64 + holdfast_format::group::LIST_MAX + holdfast_format::group::DATA_MAX;
+        let bound =
+            pack::FRAME_LENGTH as u64 + holdfast_format::group::LIST_MAX + holdfast_format::group::DATA_MAX;
         match usize::try_from(length) {
             Ok(length) if length as u64 <= bound => Ok(Vec::from(store.get_range(&object, offset, length)?)),
-            _ => Err(Error::damaged(object)(FormatError::Bound { what: "the length of a group", value: length, bound })),
+            _ => Err(Error::damaged(object)(FormatError::Bound {
+                what: "the length of a group",
+                value: length,
+                bound,
+            })),
         }
     }
 
@@ -105,7 +121,14 @@ impl Packs {
         Ok(survey)
     }
 
-    fn footer(&self, store: &dyn Store, header: &Header, sealer: &Sealer, object: &Key, size: u64) -> Result<Vec<u64>> {
+    fn footer(
+        &self,
+        store: &dyn Store,
+        header: &Header,
+        sealer: &Sealer,
+        object: &Key,
+        size: u64,
+    ) -> Result<Vec<u64>> {
         let short = || Error::damaged(object)(FormatError::Short { what: "the end of the pack" });
         let tail_at = size.checked_sub(TAIL_LENGTH as u64).ok_or_else(short)?;
         let tail = store.get_range(object, tail_at, TAIL_LENGTH)?;
@@ -128,7 +151,8 @@ impl Packs {
         if offset.saturating_add(frame.group_length()) > size {
             return Err(Error::damaged(object)(FormatError::Short { what: "a group" }));
         }
-        let mut bytes = Vec::from(store.get_range(object, offset, FRAME_LENGTH + frame.list_length as usize)?);
+        let mut bytes =
+            Vec::from(store.get_range(object, offset, FRAME_LENGTH + frame.list_length as usize)?);
         let list = pack::open_list(sealer, &mut bytes).map_err(Error::damaged(object))?;
         Ok(FoundGroup { offset, frame, list })
     }

@@ -32,7 +32,8 @@ impl Table {
         let key = table_key(id)?;
         let size = store.size(&key)?;
         let short = || Error::damaged(&key)(holdfast_format::Error::Short { what: "the end of the index" });
-        let tail_at = size.checked_sub((HEADER_LENGTH + TAIL_LENGTH) as u64).ok_or_else(short)? + HEADER_LENGTH as u64;
+        let tail_at =
+            size.checked_sub((HEADER_LENGTH + TAIL_LENGTH) as u64).ok_or_else(short)? + HEADER_LENGTH as u64;
         let head = store.get_range(&key, 0, HEADER_LENGTH)?;
         let header = Header::parse(ObjectKind::Index, &head).map_err(Error::damaged(&key))?;
         let tail = store.get_range(&key, tail_at, TAIL_LENGTH)?;
@@ -134,7 +135,8 @@ impl TableWriter {
         };
         let first = *first;
         let position = u32::try_from(self.footer.blocks.len()).unwrap_or(u32::MAX);
-        let sealed = bytes::seal_block(&self.sealer, position, &self.block).map_err(Error::encode("an index block"))?;
+        let sealed = bytes::seal_block(&self.sealer, position, &self.block)
+            .map_err(Error::encode("an index block"))?;
         self.writer.write(&sealed)?;
         let length = u32::try_from(sealed.len()).unwrap_or(u32::MAX);
         self.footer.blocks.push(BlockPlace { first, offset: self.offset, length });

@@ -9,7 +9,7 @@ use holdfast_format::manifest::NodeSource;
 use holdfast_format::seal::VERSION;
 use holdfast_format::{NamingKey, VaultKey};
 use holdfast_store::{Key, Store, StoreExt};
-use holdfast_types::{ChunkName, KeyId, PackId, VaultId};
+use holdfast_types::{ChunkName, KeyId, VaultId};
 use parking_lot::Mutex;
 
 use crate::cache::{self, GroupCache, PlainGroup};
@@ -17,6 +17,7 @@ use crate::error::{Error, Result, random};
 use crate::index::{Index, Spot, State};
 use crate::merge;
 use crate::packs::Packs;
+use crate::pins::Pins;
 
 /// What a vault is opened for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,10 +50,13 @@ pub(crate) struct Inner {
     groups: GroupCache,
     /// Held by a commit from its last check to its record, and by clean-up's delete step: see the table in lib.rs.
     pub(crate) gate: Mutex<()>,
-    /// Packs that claims of living ingests rest on, with the number of ingests.
-    pub(crate) pins: Mutex<std::collections::HashMap<PackId, usize>>,
+    /// Packs that claims of ingests rest on.
+    pub(crate) pins: Mutex<Pins>,
     /// One clean-up at a time.
     pub(crate) cleanup: Mutex<()>,
+    /// Held by who puts tables in the place of others, and by who works with one state of them for long. Taken after
+    /// `cleanup` and before `gate`.
+    pub(crate) merging: Mutex<()>,
 }
 
 /// What a vault says of itself.
@@ -87,7 +91,8 @@ impl Vault {
     pub fn init(store: &dyn Store, key: &VaultKey, sizes: Sizes) -> Result<VaultId> {
         let vault = VaultId(random()?);
         let naming = NamingKey::from_bytes(random()?);
-        let object = config::encode(key, random()?, vault, &naming, sizes).map_err(Error::encode("the config"))?;
+        let object =
+            config::encode(key, random()?, vault, &naming, sizes).map_err(Error::encode("the config"))?;
         store.put(&config_key()?, &object)?;
         Ok(vault)
     }
@@ -122,6 +127,7 @@ impl Vault {
             gate: Mutex::new(()),
             pins: Mutex::default(),
             cleanup: Mutex::new(()),
+            merging: Mutex::new(()),
         };
         let vault = Self { inner: Arc::new(inner) };
         if mode == Mode::Write {
@@ -133,15 +139,18 @@ impl Vault {
     /// Covers packs that no table covers, deletes tables that another stands in for.
     fn tidy_index(&self) -> Result<()> {
         let inner = &*self.inner;
-        let state = inner.index.state();
-        let uncovered = state.uncovered();
-        if !uncovered.is_empty() {
-            let mut tables = Vec::new();
-            // Damage in these packs is for verify to tell; what can be read of them is taken in.
-            merge::cover(&*inner.store, &inner.key, &inner.packs, &uncovered, &mut |table| tables.push(table), &mut |_, _| {})?;
-            inner.index.update(|state| state.tables.extend(tables.into_iter().map(Arc::new)));
+        let covered = match self.cover_packs() {
+            Err(error) if error.is_full() && inner.store.release_reserve()? => self.cover_packs(),
+            covered => covered,
+        };
+        match covered {
+            // A vault on a full disk must open, or nothing could be cleaned up. These packs wait for the next opening.
+            Err(error) if error.is_full() => {}
+            covered => covered?,
         }
-        let used: std::collections::HashSet<_> = inner.index.state().tables.iter().map(|table| table.id).collect();
+        let state = inner.index.state();
+        let used: std::collections::HashSet<_> =
+            inner.index.state().tables.iter().map(|table| table.id).collect();
         let damaged: std::collections::HashSet<_> = state.damaged_tables.iter().map(|(id, _)| *id).collect();
         for id in crate::index::table_ids(&*inner.store)? {
             if !used.contains(&id) && !damaged.contains(&id) {
@@ -151,34 +160,69 @@ impl Vault {
         Ok(())
     }
 
+    fn cover_packs(&self) -> Result<()> {
+        let inner = &*self.inner;
+        let uncovered = inner.index.state().uncovered();
+        if uncovered.is_empty() {
+            return Ok(());
+        }
+        let mut done = |table| inner.index.update(|state| state.tables.push(Arc::new(table)));
+        // Damage in these packs is for verify to tell; what can be read of them is taken in.
+        merge::cover(&*inner.store, &inner.key, &inner.packs, &uncovered, &mut done, &mut |_, _| {})
+    }
+
     /// Makes the index anew from the packs alone. Gives the number of packs, and what was damaged in them.
     pub fn rebuild_index(&self, progress: &mut dyn FnMut(usize, usize)) -> Result<(usize, Vec<String>)> {
         self.writable()?;
         let inner = &*self.inner;
+        let _one = inner.cleanup.lock();
+        let _tables = inner.merging.lock();
         let _gate = inner.gate.lock();
-        let state = inner.index.state();
-        let mut packs: Vec<_> = state.packs.iter().map(|(id, size)| (*id, *size)).collect();
+        let before = inner.index.state();
+        // As they are now: one may have been lost since the vault was opened. What jobs write meanwhile they cover
+        // themselves.
+        let mut packs = crate::index::packs(&*inner.store)?;
+        packs.retain(|(id, _)| before.packs.contains_key(id));
         packs.sort_unstable();
-        let old = crate::index::table_ids(&*inner.store)?;
         let (mut tables, mut damage, mut done) = (Vec::new(), Vec::new(), 0);
         for part in packs.chunks(64) {
-            merge::cover(&*inner.store, &inner.key, &inner.packs, part, &mut |table| tables.push(Arc::new(table)), &mut |id, text| {
-                damage.push(format!("packs/{id}: {text}"));
-            })?;
+            merge::cover(
+                &*inner.store,
+                &inner.key,
+                &inner.packs,
+                part,
+                &mut |table| tables.push(Arc::new(table)),
+                &mut |id, text| {
+                    damage.push(format!("packs/{id}: {text}"));
+                },
+            )?;
             done += part.len();
             progress(done, packs.len());
         }
         inner.index.update(|state| {
-            state.tables = tables;
+            state.tables.retain(|table| before.tables.iter().all(|old| old.id != table.id));
+            state.tables.extend(tables);
             state.damaged_tables.clear();
+            state.packs.retain(|id, _| !before.packs.contains_key(id));
+            state.packs.extend(packs.iter().copied());
         });
-        old.into_iter().try_for_each(|id| Result::Ok(inner.store.delete(&crate::table::table_key(id)?)?))?;
-        self.merge_tables()?;
+        merge::delete_tables(&*inner.store, &before.tables)?;
+        for (id, _) in &before.damaged_tables {
+            inner.store.delete(&crate::table::table_key(*id)?)?;
+        }
+        self.merge_held()?;
         Ok((packs.len(), damage))
     }
 
-    /// Merges tables while there are too many of a size.
+    /// Merges tables while there are too many of a size. Left to the next who asks if someone is at it.
     pub(crate) fn merge_tables(&self) -> Result<()> {
+        match self.inner.merging.try_lock() {
+            Some(_tables) => self.merge_held(),
+            None => Ok(()),
+        }
+    }
+
+    fn merge_held(&self) -> Result<()> {
         let inner = &*self.inner;
         loop {
             let state = inner.index.state();
@@ -190,7 +234,7 @@ impl Vault {
         }
     }
 
-    /// Puts one table in the place of several.
+    /// Puts one table in the place of several. The caller holds `merging`.
     pub(crate) fn replace_tables(&self, state: &State, old: &[Arc<crate::table::Table>]) -> Result<()> {
         let inner = &*self.inner;
         let merged = merge::merge(&*inner.store, &inner.key, state, old)?;
@@ -251,16 +295,36 @@ impl Vault {
     /// Where each chunk lies; `None` for one that is in no pack.
     pub fn locate(&self, names: &[ChunkName]) -> Result<Vec<Option<Spot>>> {
         let inner = &*self.inner;
-        let located = inner.index.state().locate(&*inner.store, &inner.index.blocks, names);
-        match located {
-            // A table was merged away by the process that writes. The new one is durable before the old one goes.
-            Err(Error::Store(error)) if error.is_missing() && inner.mode == Mode::Read => {
-                let state = State::load(&*inner.store, &inner.key)?;
-                inner.index.update(|old| *old = state);
-                inner.index.state().locate(&*inner.store, &inner.index.blocks, names)
+        let mut state = inner.index.state();
+        loop {
+            let located = state.locate(&*inner.store, &inner.index.blocks, names);
+            let stale = match &located {
+                // A table was merged away. The new one is durable before the old one goes.
+                Err(Error::Store(error)) => error.is_missing(),
+                Err(_) => false,
+                // The process that writes may have stored it since this one looked.
+                Ok(spots) => inner.mode == Mode::Read && spots.iter().any(Option::is_none),
+            };
+            match if stale { self.newer_state(&state)? } else { None } {
+                Some(newer) => state = newer,
+                None => return located,
             }
-            located => located,
         }
+    }
+
+    /// The state of the index, if it is another by now.
+    pub(crate) fn newer_state(&self, old: &Arc<State>) -> Result<Option<Arc<State>>> {
+        let inner = &*self.inner;
+        let now = inner.index.state();
+        if !Arc::ptr_eq(&now, old) {
+            return Ok(Some(now));
+        }
+        if inner.mode == Mode::Write || crate::index::table_ids(&*inner.store)? == old.listed {
+            return Ok(None);
+        }
+        let read = State::load(&*inner.store, &inner.key)?;
+        inner.index.update(|state| *state = read);
+        Ok(Some(inner.index.state()))
     }
 
     /// The group of a spot, open; its chunks are checked when they are taken out.
@@ -275,11 +339,19 @@ impl Vault {
 
     /// A chunk, checked against its name.
     pub fn chunk(&self, name: &ChunkName, length: u32) -> Result<Bytes> {
-        let spot = self.locate(std::slice::from_ref(name))?.pop().flatten().ok_or(Error::ChunkMissing(*name))?;
-        if spot.length != length {
-            return Err(Error::ChunkDamaged { name: *name, pack: spot.pack });
+        let mut last = None;
+        loop {
+            let spot =
+                self.locate(std::slice::from_ref(name))?.pop().flatten().ok_or(Error::ChunkMissing(*name))?;
+            if spot.length != length {
+                return Err(Error::ChunkDamaged { name: *name, pack: spot.pack });
+            }
+            match self.group(&spot) {
+                // Clean-up has written it anew elsewhere since it was looked up, and deleted the pack.
+                Err(Error::Store(error)) if error.is_missing() && last != Some(spot) => last = Some(spot),
+                group => return Ok(Bytes::copy_from_slice(group?.chunk(&spot, name)?)),
+            }
         }
-        Ok(Bytes::copy_from_slice(self.group(&spot)?.chunk(&spot, name)?))
     }
 }
 

@@ -2,19 +2,22 @@
 //!
 //! Every damaged object is named, with the images and files that it affects; the rest of the vault is good.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use holdfast_format::record::ImageRecord;
-use holdfast_types::{ChunkName, ImageId, PackId, Piece};
+use holdfast_types::{ChunkName, ImageId, PackId, Piece, TableId};
 
 use crate::error::{Error, Result};
+use crate::index::State;
 use crate::live::read_error;
 use crate::vault::Vault;
 
 /// Files that are listed for an image; all are counted.
 const FILES_MAX: usize = 1000;
 /// Names that are looked up together.
-const BATCH: usize = 4096;
+const BATCH: usize = 1 << 16;
+/// Sound chunks of damaged packs that are remembered until the index is compared with them: bounds memory.
+const SOUND_MAX: usize = 1 << 20;
 
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,13 +77,25 @@ impl Watcher for () {}
 
 impl Vault {
     /// Verifies these images, or all. `read_data` reads every byte of every pack.
-    pub fn verify(&self, images: Option<&[ImageId]>, read_data: bool, watcher: &mut dyn Watcher) -> Result<Report> {
-        let mut check = Check { vault: self, report: Report::default(), bad: HashSet::new() };
-        check.index();
+    pub fn verify(
+        &self,
+        images: Option<&[ImageId]>,
+        read_data: bool,
+        watcher: &mut dyn Watcher,
+    ) -> Result<Report> {
+        let mut check = Check {
+            vault: self,
+            report: Report::default(),
+            bad: HashSet::new(),
+            suspects: HashMap::new(),
+            sound_entries: 0,
+        };
+        check.index()?;
         if read_data {
             check.packs(watcher)?;
         }
         check.images(images, watcher)?;
+        check.uncovered();
         Ok(check.report)
     }
 }
@@ -88,9 +103,16 @@ impl Vault {
 struct Check<'a> {
     vault: &'a Vault,
     report: Report,
-    /// Chunks that do not match their names, or lie in groups that do not open.
-    bad: HashSet<ChunkName>,
+    /// Places of chunks that are not what the index says: pack, offset of the group, offset in it.
+    bad: HashSet<(PackId, u32, u32)>,
+    /// Packs with damage, and what of them is sound.
+    suspects: HashMap<PackId, Sound>,
+    /// How many entries those have.
+    sound_entries: usize,
 }
+
+/// Chunks that were read and match their names: offset of the group, offset in it, name.
+type Sound = HashSet<(u32, u32, ChunkName)>;
 
 impl Check<'_> {
     fn damage(&mut self, object: impl Into<String>, what: impl Into<String>) {
@@ -98,8 +120,18 @@ impl Check<'_> {
     }
 
     /// Tables that cannot be read, packs that are absent or of another size than when they were written.
-    fn index(&mut self) {
-        let state = self.vault.inner.index.state();
+    fn index(&mut self) -> Result<()> {
+        let mut state = self.vault.inner.index.state();
+        let mut unreadable = self.unreadable_blocks(&state);
+        // A table that is gone was merged away, if the index is another by now; then that one is looked at.
+        while unreadable.iter().any(|(_, error)| matches!(error, Error::Store(error) if error.is_missing())) {
+            let Some(newer) = self.vault.newer_state(&state)? else { break };
+            unreadable = self.unreadable_blocks(&newer);
+            state = newer;
+        }
+        for (id, error) in unreadable {
+            self.damage(format!("index/{id}"), error.to_string());
+        }
         for (id, what) in &state.damaged_tables {
             self.damage(format!("index/{id}"), what.clone());
         }
@@ -112,14 +144,28 @@ impl Check<'_> {
                     self.damage(format!("packs/{id}"), format!("has {found} bytes, {size} were written"));
                 }
             }
-            let store = &*self.vault.inner.store;
-            for position in 0..u32::try_from(table.footer.blocks.len()).unwrap_or(u32::MAX) {
-                if let Err(error) = table.read_block(store, position) {
-                    self.damage(format!("index/{}", table.id), error.to_string());
-                }
-            }
         }
         self.report.packs = state.packs.len();
+        Ok(())
+    }
+
+    fn unreadable_blocks(&self, state: &State) -> Vec<(TableId, Error)> {
+        let store = &*self.vault.inner.store;
+        let mut unreadable = Vec::new();
+        for table in &state.tables {
+            let blocks = 0..u32::try_from(table.footer.blocks.len()).unwrap_or(u32::MAX);
+            let errors = blocks.filter_map(|position| table.read_block(store, position).err());
+            unreadable.extend(errors.map(|error| (table.id, error)));
+        }
+        unreadable
+    }
+
+    /// When chunks are missing, packs that no table covers may hold them.
+    fn uncovered(&mut self) {
+        let uncovered = self.vault.inner.index.state().uncovered().len();
+        if uncovered > 0 && !self.report.affected.is_empty() {
+            self.damage("index", format!("does not cover {uncovered} packs: rebuild it"));
+        }
     }
 
     /// Reads every group of every pack, and checks every chunk.
@@ -132,6 +178,34 @@ impl Check<'_> {
             self.pack(id, size)?;
             self.report.bytes_read += size;
             watcher.read(self.report.bytes_read, total);
+            if self.sound_entries >= SOUND_MAX {
+                self.distrust()?;
+            }
+        }
+        self.distrust()
+    }
+
+    /// What the index says of packs with damage, and was not found to be so, is bad: the lists of such a pack may be
+    /// lost, or it may be another pack altogether, so only the index knows what should be there.
+    fn distrust(&mut self) -> Result<()> {
+        let suspects = std::mem::take(&mut self.suspects);
+        self.sound_entries = 0;
+        if suspects.is_empty() {
+            return Ok(());
+        }
+        let state = self.vault.inner.index.state();
+        for table in &state.tables {
+            for position in 0..u32::try_from(table.footer.blocks.len()).unwrap_or(u32::MAX) {
+                // A block that cannot be read was told of already.
+                let Ok(block) = table.read_block(&*self.vault.inner.store, position) else { continue };
+                for (name, place) in &block.entries {
+                    let Some(pack) = table.pack(place) else { continue };
+                    let at = (place.group_offset, place.chunk_offset, *name);
+                    if suspects.get(&pack).is_some_and(|sound| !sound.contains(&at)) {
+                        self.bad.insert((pack, place.group_offset, place.chunk_offset));
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -143,31 +217,40 @@ impl Check<'_> {
             Err(Error::Store(error)) if error.is_missing() => return Ok(()),
             Err(error @ Error::Store(_)) => {
                 self.damage(format!("packs/{id}"), error.to_string());
+                self.suspects.insert(id, Sound::new());
                 return Ok(());
             }
             survey => survey?,
         };
+        let damage_before = self.report.damage.len();
+        let mut sound = Sound::new();
         survey.damage.iter().for_each(|what| self.damage(format!("packs/{id}"), what.clone()));
         for group in survey.groups {
             let length = group.frame.group_length();
             match inner.packs.open_group(&*inner.store, &inner.key, id, group.offset, length) {
-                Ok(plain) => self.chunks(id, group.offset, &plain),
-                Err(error) => {
-                    self.damage(format!("packs/{id} at {}", group.offset), error.to_string());
-                    self.bad.extend(group.list.chunks.iter().map(|(name, _)| *name));
-                }
+                Ok(plain) => self.chunks(id, group.offset, &plain, &mut sound),
+                Err(error) => self.damage(format!("packs/{id} at {}", group.offset), error.to_string()),
             }
+        }
+        if self.report.damage.len() > damage_before {
+            self.sound_entries += sound.len();
+            self.suspects.insert(id, sound);
         }
         Ok(())
     }
 
-    fn chunks(&mut self, id: PackId, group: u64, plain: &holdfast_format::group::Plain) {
+    fn chunks(&mut self, id: PackId, group: u64, plain: &holdfast_format::group::Plain, sound: &mut Sound) {
         let mut offset = 0;
         for (name, length) in &plain.list.chunks {
-            let good = plain.slice(offset, *length).is_some_and(|bytes| self.vault.naming().name(bytes) == *name);
-            if !good {
-                self.damage(format!("packs/{id} at {group}"), format!("chunk {name} does not match its name"));
-                self.bad.insert(*name);
+            let good =
+                plain.slice(offset, *length).is_some_and(|bytes| self.vault.naming().name(bytes) == *name);
+            if good {
+                sound.insert((u32::try_from(group).unwrap_or(u32::MAX), offset, *name));
+            } else {
+                self.damage(
+                    format!("packs/{id} at {group}"),
+                    format!("chunk {name} does not match its name"),
+                );
             }
             offset += length;
         }
@@ -182,7 +265,8 @@ impl Check<'_> {
                 Ok(record) => self.image(&record)?,
                 Err(error) => {
                     self.damage(format!("the record of image {}", listed.image), error.to_string());
-                    let affected = Affected { image: listed.image, files: Vec::new(), files_count: 0, entries_lost: 0 };
+                    let affected =
+                        Affected { image: listed.image, files: Vec::new(), files_count: 0, entries_lost: 0 };
                     self.report.affected.push(affected);
                 }
             }
@@ -193,7 +277,8 @@ impl Check<'_> {
     }
 
     fn image(&mut self, record: &ImageRecord) -> Result<()> {
-        let mut affected = Affected { image: record.image, files: Vec::new(), files_count: 0, entries_lost: 0 };
+        let mut affected =
+            Affected { image: record.image, files: Vec::new(), files_count: 0, entries_lost: 0 };
         let mut batch = Batch::default();
         let vault = self.vault;
         let reader = vault.manifest(record.manifest);
@@ -215,7 +300,10 @@ impl Check<'_> {
                     Ok(_) => {}
                     Err(error) => {
                         let error = storage_or(read_error(error))?;
-                        self.damage(format!("the content of {}", holdfast_types::sanitise(&path)), error.to_string());
+                        self.damage(
+                            format!("the content of {}", holdfast_types::sanitise(&path)),
+                            error.to_string(),
+                        );
                         batch.hurt.insert(file);
                     }
                 }
@@ -236,8 +324,10 @@ impl Check<'_> {
     fn settle(&mut self, batch: &mut Batch, affected: &mut Affected) -> Result<()> {
         let names: Vec<ChunkName> = batch.names.iter().map(|(name, _, _)| *name).collect();
         self.report.chunks += names.len() as u64;
-        for ((name, length, file), spot) in batch.names.drain(..).zip(self.vault.locate(&names)?) {
-            let good = spot.is_some_and(|spot| spot.length == length) && !self.bad.contains(&name);
+        for ((_, length, file), spot) in batch.names.drain(..).zip(self.vault.locate(&names)?) {
+            let good = spot.is_some_and(|spot| {
+                spot.length == length && !self.bad.contains(&(spot.pack, spot.group_offset, spot.chunk_offset))
+            });
             if !good {
                 batch.hurt.insert(file);
             }

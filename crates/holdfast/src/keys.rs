@@ -47,12 +47,24 @@ impl Keys {
         self.dir.join(format!("{id}.key"))
     }
 
-    /// A key that a vault needs.
+    /// The key that a vault needs.
+    pub(crate) fn get_for(&self, id: KeyId, vault: &str) -> Result<VaultKey> {
+        if self.path(id).try_exists().unwrap_or(true) { self.get(id) } else { Err(self.missing(id, vault)) }
+    }
+
+    /// What is said where a vault needs a key that is not here.
+    pub(crate) fn missing(&self, id: KeyId, vault: &str) -> Failure {
+        Failure::failed(
+            format!("{vault} needs key {id}, which is not in {}", self.dir.display()),
+            "`holdfast key export` prints it where it is, `holdfast key import` takes it here",
+        )
+    }
+
+    /// A key.
     pub(crate) fn get(&self, id: KeyId) -> Result<VaultKey> {
         let path = self.path(id);
         let key = match read(&path) {
             Ok(key) => key,
-            Err(ReadError::Io(error)) if error.kind() == ErrorKind::NotFound => return Err(self.missing(id)),
             Err(error) => return Err(error.into_failure(&path)),
         };
         if key.id() == id {
@@ -62,13 +74,6 @@ impl Keys {
             format!("{} holds key {}, not the key of its name", path.display(), key.id()),
             format!("move it away, then `holdfast key import` takes key {id}"),
         ))
-    }
-
-    fn missing(&self, id: KeyId) -> Failure {
-        Failure::failed(
-            format!("key {id} is needed and is not in {}", self.dir.display()),
-            "`holdfast key export` prints it where it is, `holdfast key import` takes it here",
-        )
     }
 
     /// All keys that are here, by their names.
@@ -219,7 +224,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let keys = Keys::new(place.path().join("state/keys"));
         let key = generate().unwrap();
-        assert!(told(keys.get(key.id()).unwrap_err()).contains("holdfast key import"));
+        assert!(told(keys.get_for(key.id(), "a vault").unwrap_err()).contains("holdfast key import"));
         assert!(keys.put(&key).unwrap());
         assert!(!keys.put(&key).unwrap());
         let modes = [keys.dir().to_owned(), keys.path(key.id())].map(|path| path.metadata().unwrap().mode() & 0o777);

@@ -103,10 +103,14 @@ impl Chosen {
         Ok(LocalStore::open_reading(&self.dir, READER_WAIT_MAX, &mut on_wait)?)
     }
 
+    fn key(&self, id: KeyId) -> Result<VaultKey> {
+        self.keys.get_for(id, &format!("the vault in {}", show(&self.dir)))
+    }
+
     /// Opens the vault for reading.
     pub(crate) fn read(&self, console: &Console) -> Result<Vault> {
         let store = self.read_store(console)?;
-        let key = self.keys.get(Vault::key_needed(&store)?)?;
+        let key = self.key(Vault::key_needed(&store)?)?;
         Ok(Vault::open(Arc::new(store), &key, Mode::Read)?)
     }
 
@@ -114,7 +118,7 @@ impl Chosen {
     pub(crate) fn write(&self, console: &Console) -> Result<Vault> {
         let store = self.write_store(console)?;
         let key = match Vault::key_needed(&store) {
-            Ok(id) => self.keys.get(id)?,
+            Ok(id) => self.key(id)?,
             // Made by nobody yet, or by a run that ended before it had a key: nothing is in it.
             Err(VaultError::NoVault { .. }) if self.is_default && is_bare(&store)? => {
                 let (_, key) = set_up(&store, &self.keys)?;

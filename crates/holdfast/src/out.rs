@@ -32,8 +32,12 @@ impl Out {
 
     /// Writes a line.
     pub(crate) fn line(&mut self, text: impl AsRef<str>) -> Result<()> {
-        let write = self.0.write_all(text.as_ref().as_bytes()).and_then(|()| self.0.write_all(b"\n"));
-        write.map_err(|error| failed(&error))
+        self.text(text.as_ref())?;
+        self.text("\n")
+    }
+
+    fn text(&mut self, text: &str) -> Result<()> {
+        self.0.write_all(text.as_bytes()).map_err(|error| failed(&error))
     }
 
     /// Writes one JSON value as a line.
@@ -47,7 +51,7 @@ impl Out {
     }
 }
 
-/// A JSON list that is written item by item, so that a long one takes no memory.
+/// A JSON list on one line that is written item by item, so that a long one takes no memory.
 pub(crate) struct List {
     out: Out,
     count: u64,
@@ -63,7 +67,8 @@ impl List {
     pub(crate) fn item(&mut self, value: &impl Serialize) -> Result<()> {
         let before = if self.count == 0 { "[" } else { "," };
         self.count += 1;
-        self.out.line(format!("{before}{}", to_json(value)))
+        self.out.text(before)?;
+        self.out.text(&to_json(value))
     }
 
     /// Ends the list.

@@ -15,6 +15,9 @@ use super::read::{Event, Output, Read};
 use super::{Error, Shared, SharedPath};
 use crate::progress::Progress;
 
+/// New chunks after which a checkpoint is made, whatever their size: until then the vault keeps them in memory.
+const CHECKPOINT_CHUNKS: u64 = 1 << 17;
+
 /// Bytes of a buffer that is worth a group of its own, if all of it is lacking.
 const WHOLE_BYTES: usize = 2 << 20;
 
@@ -85,6 +88,7 @@ pub(crate) struct Assembler<'a> {
     checkpoints: Sender<()>,
     checkpoint_at: Instant,
     checkpoint_bytes: u64,
+    checkpoint_chunks: u64,
 }
 
 impl<'a> Assembler<'a> {
@@ -98,6 +102,7 @@ impl<'a> Assembler<'a> {
             checkpoints,
             checkpoint_at: Instant::now(),
             checkpoint_bytes: 0,
+            checkpoint_chunks: 0,
         }
     }
 
@@ -174,6 +179,7 @@ impl<'a> Assembler<'a> {
                     let bytes = part.take(length);
                     if part.lacking.next() == Some(true) {
                         self.checkpoint_bytes += u64::from(length);
+                        self.checkpoint_chunks += 1;
                         self.content.push(chunk, &part.buffer[bytes]).ok_or(Stop::Closed)?;
                     }
                     builder.push(Piece::Chunk { name: chunk, length }, &mut self.nodes)?;
@@ -205,13 +211,16 @@ impl<'a> Assembler<'a> {
         let Output { mut buffer, used, events } = output;
         let chunks: Vec<(ChunkName, u32)> = events
             .iter()
-            .filter_map(|event| if let Event::Chunk(name, length) = event { Some((*name, *length)) } else { None })
+            .filter_map(
+                |event| if let Event::Chunk(name, length) = event { Some((*name, *length)) } else { None },
+            )
             .collect();
         let names: Vec<ChunkName> = chunks.iter().map(|(name, _)| *name).collect();
         let mut lacking = self.shared.depot.claim(&names)?;
         // A large file that is new: its buffer is a group as it is.
         if used >= WHOLE_BYTES && lacking.iter().all(|lacking| *lacking) {
             self.checkpoint_bytes += used as u64;
+            self.checkpoint_chunks += chunks.len() as u64;
             buffer.truncate(used);
             self.content.push_whole(chunks, buffer).ok_or(Stop::Closed)?;
             (buffer, lacking) = (Vec::new(), Vec::new());
@@ -256,10 +265,11 @@ impl<'a> Assembler<'a> {
     fn checkpoint(&mut self) {
         let options = self.shared.options;
         let due = self.checkpoint_bytes >= options.checkpoint_bytes
+            || self.checkpoint_chunks >= CHECKPOINT_CHUNKS
             || (self.checkpoint_bytes > 0 && self.checkpoint_at.elapsed() >= options.checkpoint_every);
         // If one is under way, the next comes soon enough.
         if due && self.checkpoints.try_send(()).is_ok() {
-            self.checkpoint_bytes = 0;
+            (self.checkpoint_bytes, self.checkpoint_chunks) = (0, 0);
             self.checkpoint_at = Instant::now();
         }
     }

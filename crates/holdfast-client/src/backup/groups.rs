@@ -37,7 +37,8 @@ impl<'a> Filler<'a> {
 
     /// Adds a chunk; hands the group over when it is full. `None` when nobody stores groups any more.
     pub(crate) fn push(&mut self, name: ChunkName, chunk: &[u8]) -> Option<()> {
-        let full = self.group.bytes.len() + chunk.len() > self.bytes_max || self.group.chunks.len() == CHUNKS_MAX;
+        let full =
+            self.group.bytes.len() + chunk.len() > self.bytes_max || self.group.chunks.len() == CHUNKS_MAX;
         if full {
             self.flush()?;
         }

@@ -182,7 +182,11 @@ pub fn run(
 }
 
 /// Starts the threads, front to back, and waits for all of them.
-fn threads(shared: &Shared<'_>, parent: Option<&Parent<'_>>, walk: Walk) -> Result<Option<ManifestRoot>, Error> {
+fn threads(
+    shared: &Shared<'_>,
+    parent: Option<&Parent<'_>>,
+    walk: Walk,
+) -> Result<Option<ManifestRoot>, Error> {
     // A batch keeps its directory open, so these bounds are bounds on descriptors too.
     let (walked_out, walked) = bounded(32);
     let (old_out, old) = bounded(16);

@@ -21,8 +21,8 @@ const TASK_FILES: usize = 64;
 /// Hard-linked files that are remembered so as not to be read again. Beyond, they are read, and found to be there.
 const LINKS_MAX: usize = 1 << 18;
 /// Kept entries, and batches, about which the depot is asked together.
-const ASK_ENTRIES: usize = 2048;
-const ASK_BATCHES: usize = 128;
+const ASK_ENTRIES: usize = 8192;
+const ASK_BATCHES: usize = 192;
 /// Entries of the last image that are handed over together.
 const OLD_BATCH: usize = 256;
 
@@ -67,7 +67,9 @@ pub(crate) fn read_parent(parent: &Parent<'_>, out: &Sender<Vec<Placed>>) {
     let mut batch = Vec::with_capacity(OLD_BATCH);
     for placed in reader.entries().flatten() {
         batch.push(placed);
-        if batch.len() == OLD_BATCH && out.send(std::mem::replace(&mut batch, Vec::with_capacity(OLD_BATCH))).is_err() {
+        if batch.len() == OLD_BATCH
+            && out.send(std::mem::replace(&mut batch, Vec::with_capacity(OLD_BATCH))).is_err()
+        {
             return;
         }
     }
@@ -96,8 +98,20 @@ pub(crate) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    pub(crate) fn new(shared: &'a Shared<'a>, parent: Option<&'a Parent<'a>>, old: Receiver<Vec<Placed>>) -> Self {
-        Self { shared, parent, old, ahead: VecDeque::new(), waiting: Vec::new(), kept: 0, links: HashMap::new() }
+    pub(crate) fn new(
+        shared: &'a Shared<'a>,
+        parent: Option<&'a Parent<'a>>,
+        old: Receiver<Vec<Placed>>,
+    ) -> Self {
+        Self {
+            shared,
+            parent,
+            old,
+            ahead: VecDeque::new(),
+            waiting: Vec::new(),
+            kept: 0,
+            links: HashMap::new(),
+        }
     }
 
     pub(crate) fn run(mut self, walked: &Receiver<Batch>, tasks: &Sender<Task>, order: &Sender<Step>) {
@@ -107,7 +121,8 @@ impl<'a> Planner<'a> {
                 continue;
             }
             let path: SharedPath = batch.directory.path().into();
-            let entries: Vec<Planned> = batch.entries.into_iter().map(|found| self.plan_one(&path, found)).collect();
+            let entries: Vec<Planned> =
+                batch.entries.into_iter().map(|found| self.plan_one(&path, found)).collect();
             self.kept += entries.iter().filter(|entry| matches!(entry.action, Action::Keep(_))).count();
             self.waiting.push(Waiting { path, directory: batch.directory, entries });
             let enough = self.kept == 0 || self.kept >= ASK_ENTRIES || self.waiting.len() >= ASK_BATCHES;
@@ -264,7 +279,9 @@ fn hand_on(
         if files > 0 {
             let (out, outputs) = bounded(2);
             let wanted = entries.iter().filter(|entry| matches!(entry.action, Action::Read));
-            let wanted = wanted.map(|entry| Found { name: entry.name.clone(), metadata: entry.metadata.clone() }).collect();
+            let wanted = wanted
+                .map(|entry| Found { name: entry.name.clone(), metadata: entry.metadata.clone() })
+                .collect();
             tasks.send(Task { directory: Arc::clone(directory), entries: wanted, out }).ok()?;
             output = Some(outputs);
         }

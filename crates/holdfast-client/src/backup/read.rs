@@ -11,7 +11,9 @@ use holdfast_types::{ChunkName, EntryFlags, Kind, Metadata, Timestamp};
 
 use super::Shared;
 use crate::progress::Progress;
-use crate::source::{Directory, Extent, Found, Outcome, ReadFault, SourceFile, complete, is_young, open_file};
+use crate::source::{
+    Directory, Extent, Found, Outcome, ReadFault, SourceFile, complete, is_young, open_file,
+};
 
 /// Bytes after which an output is handed over at the end of a file; a larger file fills the buffer.
 const OUTPUT_BYTES: usize = 1 << 20;
@@ -56,7 +58,8 @@ pub(crate) struct Read {
 
 /// A thread that reads.
 pub(crate) fn run(shared: &Shared<'_>, tasks: &Receiver<Task>) {
-    let mut reader = Reader { shared, output: Output { buffer: shared.buffers.take(), used: 0, events: Vec::new() } };
+    let mut reader =
+        Reader { shared, output: Output { buffer: shared.buffers.take(), used: 0, events: Vec::new() } };
     for task in tasks {
         if reader.task(&task).is_none() {
             return;
@@ -98,7 +101,11 @@ impl Reader<'_> {
     fn file(&mut self, task: &Task, found: &Found) -> Option<Read> {
         if self.shared.options.dry_run {
             Progress::add(&self.shared.progress.bytes_read, found.metadata.size);
-            return Some(Read { metadata: Some(found.metadata.clone()), flags: EntryFlags::default(), faults: Vec::new() });
+            return Some(Read {
+                metadata: Some(found.metadata.clone()),
+                flags: EntryFlags::default(),
+                faults: Vec::new(),
+            });
         }
         let before = Timestamp::from(SystemTime::now());
         let mut file = match open_file(&task.directory, &found.name, &found.metadata) {
@@ -110,7 +117,8 @@ impl Reader<'_> {
         if metadata.owner.uid == found.metadata.owner.uid && metadata.owner.gid == found.metadata.owner.gid {
             metadata.owner = Arc::clone(&found.metadata.owner);
         }
-        let mut faults: Vec<String> = file.complete(&mut metadata).err().iter().map(ToString::to_string).collect();
+        let mut faults: Vec<String> =
+            file.complete(&mut metadata).err().iter().map(ToString::to_string).collect();
         let mut flags = EntryFlags::default();
         match self.content(task, &mut file)? {
             Ok(()) => {}
@@ -167,7 +175,10 @@ impl Reader<'_> {
             let rest = &buffer[*used..filled];
             let length = domain.chunker.cut(rest);
             // A chunk is at most 4 MiB.
-            events.push(Event::Chunk(domain.naming.name(&rest[..length]), u32::try_from(length).unwrap_or(u32::MAX)));
+            events.push(Event::Chunk(
+                domain.naming.name(&rest[..length]),
+                u32::try_from(length).unwrap_or(u32::MAX),
+            ));
             *used += length;
         }
     }

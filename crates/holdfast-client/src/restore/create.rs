@@ -191,7 +191,11 @@ pub(super) enum Linked {
 
 /// Makes a name a link to one that was restored.
 pub(super) fn link(site: &Site<'_>, dir: &Dir, entry: &Entry, replace: bool, first: &Named) -> Linked {
-    let far = if *first.directory == *dir.source { Ok(None) } else { open_from_top(&site.top, &first.directory).map(Some) };
+    let far = if *first.directory == *dir.source {
+        Ok(None)
+    } else {
+        open_from_top(&site.top, &first.directory).map(Some)
+    };
     let from = match &far {
         Ok(far) => far.as_ref().unwrap_or(dir),
         Err(_) => return Linked::Impossible,

@@ -42,7 +42,12 @@ enum Where {
 }
 
 impl<'s, 'a> DryRun<'s, 'a> {
-    pub(super) fn new(report: &'s Report<'a>, overwrite: Overwrite, owners: Owners, top: Option<Arc<Dir>>) -> Self {
+    pub(super) fn new(
+        report: &'s Report<'a>,
+        overwrite: Overwrite,
+        owners: Owners,
+        top: Option<Arc<Dir>>,
+    ) -> Self {
         let walk = top.map(|top| Walk::new(top, Missing::Tell));
         let (links, refused) = (Links::default(), PathSet::default());
         Self { report, overwrite, owners, links, walk, new: None, refused, blocked: None }
@@ -77,7 +82,8 @@ impl<'s, 'a> DryRun<'s, 'a> {
     }
 
     fn locate(&mut self, directory: &[u8]) -> Where {
-        let below = |above: &Option<Vec<u8>>| above.as_deref().is_some_and(|above| is_inside(directory, above));
+        let below =
+            |above: &Option<Vec<u8>>| above.as_deref().is_some_and(|above| is_inside(directory, above));
         if below(&self.blocked) {
             return Where::Blocked;
         }

@@ -40,7 +40,10 @@ pub enum Error {
         source: io::Error,
     },
     /// The target has no space, no inodes or no quota left.
-    #[error("{}: {source}; make room, then run the same restore with --overwrite changed to go on", sanitise(path))]
+    #[error(
+        "{}: {source}; make room, then run the same restore with --overwrite changed to go on",
+        sanitise(path)
+    )]
     Full {
         /// The entry that did not fit.
         path: Vec<u8>,

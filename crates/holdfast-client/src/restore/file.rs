@@ -162,7 +162,9 @@ impl FileJob {
         let ready = self.open(site).filter(|_| !self.has_failed());
         let Some(open) = ready else {
             let failure = self.failure.lock().take();
-            return Ended::Absent(failure.unwrap_or_else(|| Failure::Reason("nothing was written".to_owned())));
+            return Ended::Absent(
+                failure.unwrap_or_else(|| Failure::Reason("nothing was written".to_owned())),
+            );
         };
         // A hole at the end is nothing but length; for the rest it changes nothing.
         if let Err(errno) = sys::ftruncate(&open.fd, self.length) {

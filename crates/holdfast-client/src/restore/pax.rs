@@ -214,7 +214,8 @@ mod tests {
 
     #[test]
     fn times_as_decimals() {
-        let check = |seconds, nanos, expected: &str| assert_eq!(decimal(Timestamp { seconds, nanos }), expected);
+        let check =
+            |seconds, nanos, expected: &str| assert_eq!(decimal(Timestamp { seconds, nanos }), expected);
         check(5, 0, "5.000000000");
         check(1_700_000_000, 123_456_789, "1700000000.123456789");
         check(-1, 999_000_000, "-0.001000000");

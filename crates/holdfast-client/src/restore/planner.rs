@@ -56,7 +56,12 @@ pub(super) struct Planner<'s, 'a> {
 }
 
 impl<'s, 'a> Planner<'s, 'a> {
-    pub(super) fn new(site: &'s Site<'a>, overwrite: Overwrite, owners: &'s mut Owners, window: Window) -> Self {
+    pub(super) fn new(
+        site: &'s Site<'a>,
+        overwrite: Overwrite,
+        owners: &'s mut Owners,
+        window: Window,
+    ) -> Self {
         let walk = Walk::new(Arc::clone(&site.top), Missing::Make);
         let (untouched, last) = (PathSet::default(), site.top.source.to_vec());
         Self { site, overwrite, walk, owners, window, untouched, blocked: None, last }

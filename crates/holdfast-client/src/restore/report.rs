@@ -1,9 +1,9 @@
 //! Takes note of what a restore does and what goes wrong, from all its threads, and says whether it should go on.
 //! Does not decide what an entry's trouble means for that entry.
 
-use std::{fmt, io};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::{fmt, io};
 
 use holdfast_types::{Entry, Fault, Kind};
 use rustix::io::Errno;
@@ -60,12 +60,21 @@ impl Shortfalls {
     /// One sentence for each kind that happened.
     fn notes(&self) -> Vec<String> {
         let told = [
-            (&self.owners, "owner or group could not be set (run as root to keep it); setuid and setgid were left off"),
+            (
+                &self.owners,
+                "owner or group could not be set (run as root to keep it); setuid and setgid were left off",
+            ),
             (&self.modes, "permissions could not be set on this file system"),
             (&self.devices, "device nodes could not be made (run as root)"),
-            (&self.xattrs, "extended attributes could not be set (run as root, on a file system that has them)"),
+            (
+                &self.xattrs,
+                "extended attributes could not be set (run as root, on a file system that has them)",
+            ),
             (&self.copies, "hard links could not be made and are files of their own"),
-            (&self.partial, "files are not whole in the image: they changed or failed while they were backed up"),
+            (
+                &self.partial,
+                "files are not whole in the image: they changed or failed while they were backed up",
+            ),
         ];
         let count = |counter: &AtomicU64| counter.load(Relaxed);
         told.iter()

@@ -23,16 +23,13 @@ pub(super) struct Selection {
 
 impl Selection {
     /// The subtrees that a user means: these paths, or all roots of the image when there are none.
-    pub(super) fn find(
-        reader: &Manifest<'_>,
-        roots: &[Vec<u8>],
-        paths: &[Vec<u8>],
-    ) -> Result<Self, Error> {
+    pub(super) fn find(reader: &Manifest<'_>, roots: &[Vec<u8>], paths: &[Vec<u8>]) -> Result<Self, Error> {
         let mut chosen = Vec::new();
         for path in paths {
             let path = normalise(path)?;
             // A directory above the roots has no entry of its own, but what is below it is in the image.
-            let known = roots.iter().any(|root| is_inside(root, &path)) || reader.find(&place_of(&path))?.is_some();
+            let known =
+                roots.iter().any(|root| is_inside(root, &path)) || reader.find(&place_of(&path))?.is_some();
             if !known {
                 let nearest = nearest(reader, &path)?;
                 return Err(Error::NotInImage { path, nearest });
@@ -172,7 +169,8 @@ mod tests {
 
     #[test]
     fn what_is_nested_or_doubled_counts_once() {
-        let of = |chosen: &[&str]| Selection::of(chosen.iter().map(|path| path.as_bytes().to_vec()).collect());
+        let of =
+            |chosen: &[&str]| Selection::of(chosen.iter().map(|path| path.as_bytes().to_vec()).collect());
         assert_eq!(of(&["/a/b/c", "/a/b", "/a/b/d/e", "/a/b"]), of(&["/a/b"]));
         assert_eq!(of(&["/a/b", "/a/b-c", "/a/b/c"]).chosen, [b"/a/b".to_vec(), b"/a/b-c".to_vec()]);
         assert_eq!(of(&["/a/b"]).in_place().below(b"/a/b/c"), b"a/b/c");

@@ -103,8 +103,9 @@ fn write_alone(site: &Site<'_>, dir: Arc<Dir>, waiter: &Waiter) -> Ended {
     for piece in pieces {
         let length = piece.as_ref().map_or(0, Piece::length);
         let chunk = match piece {
-            Ok(Piece::Chunk { name, length }) => site
-                .depot.chunk(&name, length).map(Some).map_err(Failure::Depot),
+            Ok(Piece::Chunk { name, length }) => {
+                site.depot.chunk(&name, length).map(Some).map_err(Failure::Depot)
+            }
             Ok(_) => Ok(None),
             Err(error) => Err(Failure::Reason(format!("its list of chunks: {error}"))),
         };

@@ -90,7 +90,8 @@ impl<W: Write> Stream<'_, '_, W> {
                     order.take(placed).iter().try_for_each(|placed| self.entry(placed))?;
                 }
                 Err(error) => {
-                    let reason = format!("entries after this one are lost, their list cannot be read: {error}");
+                    let reason =
+                        format!("entries after this one are lost, their list cannot be read: {error}");
                     self.report.failed(last.clone(), Failure::Reason(reason));
                 }
             }
@@ -222,7 +223,9 @@ impl<W: Write> Stream<'_, '_, W> {
         self.put_zeros(length.saturating_sub(written))?;
         self.put_zeros(padding(length) as u64)?;
         Ok(damage.map_or(Written::Whole, |failure| {
-            Written::Damaged(Failure::Reason(format!("{failure}; there are zeros in its place in the stream")))
+            Written::Damaged(Failure::Reason(format!(
+                "{failure}; there are zeros in its place in the stream"
+            )))
         }))
     }
 
@@ -233,7 +236,9 @@ impl<W: Write> Stream<'_, '_, W> {
             let spots = self.depot.locate(names).map_err(Failure::Depot)?;
             let missing = spots.iter().zip(names.iter()).find(|(spot, _)| spot.is_none());
             if let Some((_, name)) = missing {
-                return Err(Failure::Reason(format!("chunk {name} is not in the vault; the file is left out")));
+                return Err(Failure::Reason(format!(
+                    "chunk {name} is not in the vault; the file is left out"
+                )));
             }
             names.clear();
             Ok(())

@@ -159,9 +159,11 @@ impl Walk {
     /// The directory at the end of the levels, opened again if it was let go.
     fn reopen(&mut self) -> Result<Arc<Dir>, Failure> {
         let open = self.levels.iter().rposition(|level| level.dir.is_some());
-        let mut dir = open.and_then(|at| self.levels[at].dir.clone()).unwrap_or_else(|| Arc::clone(&self.top));
+        let mut dir =
+            open.and_then(|at| self.levels[at].dir.clone()).unwrap_or_else(|| Arc::clone(&self.top));
         for level in &self.levels[open.map_or(0, |at| at + 1)..] {
-            let fd = sys::openat(dir.fd(), level.name.as_slice(), POINT, Mode::empty()).map_err(way_blocked)?;
+            let fd =
+                sys::openat(dir.fd(), level.name.as_slice(), POINT, Mode::empty()).map_err(way_blocked)?;
             dir = Arc::new(Dir { fd, source: dir.path_of(&level.name).into(), traits: level.traits });
         }
         if let Some(last) = self.levels.last_mut() {

@@ -41,7 +41,8 @@ fn write_group(site: &Site<'_>, wants: &[(Spot, Want)]) {
             }
             Ok(bytes) => {
                 let (name, found) = (want.name, bytes.len());
-                let reason = format!("chunk {name} has {found} bytes, not {}; the file is left out", want.length);
+                let reason =
+                    format!("chunk {name} has {found} bytes, not {}; the file is left out", want.length);
                 want.job.lose(site, Failure::Reason(reason));
             }
             Err(error) => {

@@ -20,7 +20,8 @@ use holdfast_format::group::{Encoding, List};
 use holdfast_format::manifest::{Builder, NodeSink, Root};
 use holdfast_store::MemoryStore;
 use holdfast_types::{
-    ChunkName, Content, Device, Entry, EntryFlags, Fault, Kind, Metadata, Owner, Piece, Place, Timestamp, place_of,
+    ChunkName, Content, Device, Entry, EntryFlags, Fault, Kind, Metadata, Owner, Piece, Place, Timestamp,
+    place_of,
 };
 use holdfast_vault::{GroupData, Ingest, Mode, Vault};
 
@@ -120,7 +121,8 @@ impl Depot {
         let mut builder = Builder::new(self.vault.naming().clone());
         let mut directories: HashMap<Vec<u8>, Arc<[u8]>> = HashMap::new();
         for (place, entry) in entries {
-            let directory = directories.entry(place.directory).or_insert_with_key(|path| Arc::from(path.as_slice()));
+            let directory =
+                directories.entry(place.directory).or_insert_with_key(|path| Arc::from(path.as_slice()));
             builder.push(directory, &entry, &mut Nodes(self)).unwrap();
         }
         let root = builder.finish(&mut Nodes(self)).unwrap();
@@ -145,8 +147,7 @@ impl Depot {
         let ears = Ears::default();
         let bytes = |paths: &[&str]| paths.iter().map(|path| path.as_bytes().to_vec()).collect::<Vec<_>>();
         let progress = Progress::default();
-        let result =
-            restore::run(&self.vault, root, &bytes(roots), &bytes(paths), options, &progress, &ears);
+        let result = restore::run(&self.vault, root, &bytes(roots), &bytes(paths), options, &progress, &ears);
         (result, ears)
     }
 }
@@ -223,7 +224,11 @@ fn tree(top: &Path) -> Vec<String> {
                 lines.push(format!("{shown} -> {}", std::fs::read_link(&path).unwrap().display()));
             } else if kind.is_file() {
                 let bytes = std::fs::read(&path).unwrap();
-                let content = if bytes.len() > 40 { format!("({})", bytes.len()) } else { bytes.escape_ascii().to_string() };
+                let content = if bytes.len() > 40 {
+                    format!("({})", bytes.len())
+                } else {
+                    bytes.escape_ascii().to_string()
+                };
                 lines.push(format!("{shown} = {content}"));
             } else {
                 lines.push(shown);

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use holdfast_types::{ChunkName, Entry, compare_directories};
 use prost::Message;
 
+use super::bounds::{DIRECTORY_MAX, check_entry};
 use super::leaf::LeafWriter;
 use super::{BuildError, HEIGHT_MAX, NodeSink, Root, stored_length};
-use crate::error::Error;
+use crate::error::{Error, bound};
 use crate::key::NamingKey;
 use crate::wire;
 
@@ -18,6 +19,8 @@ const LEAF_MAX: u64 = 512;
 const LEAF_BYTES_MAX: usize = 256 << 10;
 const BRANCH_MIN: usize = 8;
 const BRANCH_MAX: usize = 512;
+/// Bytes of the places in a branch: paths may be long, and a node must stay below its bound.
+const BRANCH_BYTES_MAX: usize = 4 << 20;
 
 /// Makes a manifest.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub struct Builder {
 #[derive(Debug, Default)]
 struct Level {
     children: Vec<wire::Child>,
+    /// Bytes of their places.
+    bytes: usize,
     /// Whether a branch of this level was made already: then this level is not the top.
     cut: bool,
 }
@@ -49,6 +54,8 @@ impl Builder {
         sink: &mut S,
     ) -> Result<(), BuildError<S::Error>> {
         self.check_order(directory, &entry.name)?;
+        bound("the length of a directory's path", directory.len() as u64, DIRECTORY_MAX as u64)?;
+        check_entry(entry)?;
         if self.cut_before(directory, &entry.name) {
             self.flush_leaf(sink)?;
         }
@@ -134,15 +141,18 @@ impl Builder {
         if level == self.levels.len() {
             self.levels.push(Level::default());
         }
-        let children = &mut self.levels[level].children;
-        let natural = child.name[0] % 64 == 0 && children.len() + 1 >= BRANCH_MIN;
-        children.push(child);
-        if natural || children.len() >= BRANCH_MAX { self.flush_branch(level, sink) } else { Ok(()) }
+        let this = &mut self.levels[level];
+        this.bytes += child.first_directory.len() + child.first_name.len();
+        let natural = child.name[0] % 64 == 0 && this.children.len() + 1 >= BRANCH_MIN;
+        this.children.push(child);
+        let full = this.children.len() >= BRANCH_MAX || this.bytes >= BRANCH_BYTES_MAX;
+        if natural || full { self.flush_branch(level, sink) } else { Ok(()) }
     }
 
     fn flush_branch<S: NodeSink>(&mut self, level: usize, sink: &mut S) -> Result<(), BuildError<S::Error>> {
         let this = &mut self.levels[level];
         this.cut = true;
+        this.bytes = 0;
         let children = std::mem::take(&mut this.children);
         let Some(first) = children.first() else {
             return Ok(());

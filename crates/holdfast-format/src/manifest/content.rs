@@ -4,6 +4,7 @@
 use holdfast_types::{Content, Piece};
 use prost::Message;
 
+use super::bounds::check_piece;
 use super::leaf::encode_pieces;
 use super::{BuildError, DEPTH_MAX, NodeSink, stored_length};
 use crate::error::Error;
@@ -38,6 +39,7 @@ impl<'a> ContentBuilder<'a> {
 
     /// Adds a piece.
     pub fn push<S: NodeSink>(&mut self, piece: Piece, sink: &mut S) -> Result<(), BuildError<S::Error>> {
+        check_piece(&piece, 0)?;
         self.push_at(0, piece, sink)
     }
 

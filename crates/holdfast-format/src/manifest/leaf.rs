@@ -1,23 +1,18 @@
-//! One leaf: entries to bytes and back. Everything that a stored entry says is checked here, once, so that what the
-//! rest of the program sees is within the bounds of docs/format.md.
+//! One leaf: entries to bytes and back. What a stored entry says is checked here, once, against `bounds`, so that what
+//! the rest of the program sees is within the bounds of docs/format.md.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use holdfast_types::{
     ChunkName, Content, Device, Entry, EntryFlags, Kind, Metadata, Owner, Piece, Timestamp, Xattr,
-    check_component,
 };
 
+use super::bounds::{check_directory, check_entry, check_name, check_piece};
 use super::{DEPTH_MAX, Placed};
 use crate::error::{Error, Result, bound};
+use crate::group::{NO_CHUNK, PLAIN_MAX};
 use crate::wire;
-
-const HOLE: [u8; 32] = [0; 32];
-const XATTRS_MAX: usize = 4096;
-const XATTR_BYTES_MAX: usize = 1 << 20;
-const XATTR_VALUE_MAX: usize = 64 << 10;
-const LINK_TARGET_MAX: usize = 4095;
 
 /// Collects the entries of a leaf.
 #[derive(Debug, Default)]
@@ -38,7 +33,10 @@ impl LeafWriter {
         self.count += 1;
         match self.leaf.runs.last_mut() {
             Some(run) if run.directory[..] == directory[..] => run.entries.push(entry),
-            _ => self.leaf.runs.push(wire::Run { directory: directory.to_vec(), entries: vec![entry] }),
+            _ => {
+                self.bytes += RUN_BYTES + directory.len();
+                self.leaf.runs.push(wire::Run { directory: directory.to_vec(), entries: vec![entry] });
+            }
         }
     }
 
@@ -71,6 +69,8 @@ impl LeafWriter {
         std::mem::take(&mut self.leaf)
     }
 }
+
+const RUN_BYTES: usize = 16;
 
 /// Close enough to decide about cuts, and the same for the same entry, which is all that matters.
 fn estimate(entry: &wire::Entry) -> usize {
@@ -118,7 +118,7 @@ pub(super) fn encode_pieces(pieces: &[Piece]) -> wire::PieceList {
         list.lengths.push(piece.length());
         match piece {
             Piece::Chunk { name, .. } => list.names.extend_from_slice(&name.0),
-            Piece::Hole { .. } => list.names.extend_from_slice(&HOLE),
+            Piece::Hole { .. } => list.names.extend_from_slice(&NO_CHUNK),
             Piece::List { name, size, .. } => {
                 list.names.extend_from_slice(&name.0);
                 list.sizes.push(*size);
@@ -130,41 +130,40 @@ pub(super) fn encode_pieces(pieces: &[Piece]) -> wire::PieceList {
 
 /// The pieces of a list of this depth, checked.
 pub(super) fn decode_pieces(list: &wire::PieceList, depth: u8) -> Result<Vec<Piece>> {
-    let invalid = Error::Invalid { what: "the pieces of a file" };
+    let invalid = || Error::Invalid { what: "the pieces of a file" };
     let count = list.lengths.len();
     let sizes = if depth > 0 { count } else { 0 };
     if list.names.len() != count * 32 || list.sizes.len() != sizes {
-        return Err(invalid);
+        return Err(invalid());
     }
     let mut pieces = Vec::with_capacity(count);
     for (at, name) in list.names.chunks_exact(32).enumerate() {
-        let name = ChunkName::from_slice(name).ok_or(invalid.clone())?;
+        let name = ChunkName::from_slice(name).ok_or_else(invalid)?;
         let length = list.lengths[at];
-        let piece = match (depth, name.0 == HOLE) {
-            (_, _) if length == 0 => return Err(invalid),
-            (0, true) => Piece::Hole { length },
-            (0, false) => Piece::Chunk { name, length: chunk_length(length)? },
-            (_, true) => return Err(invalid),
-            (_, false) => Piece::List { name, size: list.sizes[at], length },
+        let piece = match depth {
+            0 if name.0 == NO_CHUNK => Piece::Hole { length },
+            0 => {
+                bound("the length of a chunk", length, PLAIN_MAX as u64)?;
+                Piece::Chunk { name, length: u32::try_from(length).map_err(|_| invalid())? }
+            }
+            _ => Piece::List { name, size: list.sizes[at], length },
         };
+        check_piece(&piece, depth)?;
         pieces.push(piece);
     }
     Ok(pieces)
 }
 
-fn chunk_length(length: u64) -> Result<u32> {
-    bound("the length of a chunk", length, crate::group::PLAIN_MAX as u64)?;
-    u32::try_from(length).map_err(|_| Error::Invalid { what: "the length of a chunk" })
-}
-
 /// The entries of a leaf, in order, checked.
 pub(super) fn decode(leaf: wire::Leaf) -> Result<Vec<Placed>> {
-    let owners: Vec<Arc<Owner>> = leaf
-        .owners
-        .into_iter()
-        .map(|owner| Arc::new(Owner { uid: owner.uid, gid: owner.gid, user: owner.user, group: owner.group }))
-        .collect();
+    let owner = |owner: wire::Owner| {
+        Arc::new(Owner { uid: owner.uid, gid: owner.gid, user: owner.user, group: owner.group })
+    };
+    let owners: Vec<Arc<Owner>> = leaf.owners.into_iter().map(owner).collect();
     let mut entries: Vec<Placed> = Vec::with_capacity(leaf.runs.iter().map(|run| run.entries.len()).sum());
+    if leaf.runs.is_empty() || leaf.runs.iter().any(|run| run.entries.is_empty()) {
+        return Err(Error::Invalid { what: "a leaf or a run without entries" });
+    }
     for run in leaf.runs {
         check_directory(&run.directory)?;
         let directory: Arc<[u8]> = run.directory.into();
@@ -181,58 +180,35 @@ pub(super) fn decode(leaf: wire::Leaf) -> Result<Vec<Placed>> {
     Ok(entries)
 }
 
-pub(super) fn check_directory(directory: &[u8]) -> Result<()> {
-    let invalid = Error::Invalid { what: "a directory's path" };
-    match directory {
-        b"" | b"/" => Ok(()),
-        [b'/', components @ ..] => {
-            let ok =
-                components.split(|byte| *byte == b'/').all(|component| check_component(component).is_ok());
-            if ok { Ok(()) } else { Err(invalid) }
-        }
-        _ => Err(invalid),
-    }
-}
-
 fn decode_entry(entry: wire::Entry, directory: &[u8], owners: &[Arc<Owner>]) -> Result<Entry> {
-    let root = directory.is_empty() && entry.name.is_empty();
-    if !root && (directory.is_empty() || check_component(&entry.name).is_err()) {
-        return Err(Error::Invalid { what: "an entry's name" });
-    }
+    check_name(directory, &entry.name)?;
     let kind = decode_kind(entry.kind)?;
-    let link_ok = match kind {
-        Kind::Symlink => {
-            (1..=LINK_TARGET_MAX).contains(&entry.link_target.len()) && !entry.link_target.contains(&0)
-        }
-        _ => entry.link_target.is_empty(),
-    };
-    if !link_ok {
-        return Err(Error::Invalid { what: "a link's target" });
-    }
     let owner = owners.get(entry.owner as usize).ok_or(Error::Invalid { what: "an entry's owner" })?;
-    bound("the mode of an entry", u64::from(entry.mode), 0o7777)?;
     bound("the depth of a file's content", u64::from(entry.depth), u64::from(DEPTH_MAX))?;
     let depth = u8::try_from(entry.depth).unwrap_or(DEPTH_MAX);
     let pieces = entry.content.as_ref().map_or(Ok(Vec::new()), |list| decode_pieces(list, depth))?;
-    Ok(Entry {
+    let xattr = |xattr: wire::Xattr| Xattr { name: xattr.name, value: xattr.value };
+    let entry = Entry {
         name: entry.name,
         metadata: Metadata {
             kind,
             mode: entry.mode,
             owner: Arc::clone(owner),
-            mtime: decode_time(entry.mtime_seconds, entry.mtime_nanos)?,
-            ctime: decode_time(entry.ctime_seconds, entry.ctime_nanos)?,
+            mtime: Timestamp { seconds: entry.mtime_seconds, nanos: entry.mtime_nanos },
+            ctime: Timestamp { seconds: entry.ctime_seconds, nanos: entry.ctime_nanos },
             ino: entry.ino,
             dev: entry.dev,
             nlink: entry.nlink,
             size: entry.size,
             device: Device { major: entry.device_major, minor: entry.device_minor },
             link_target: entry.link_target,
-            xattrs: decode_xattrs(entry.xattrs)?,
+            xattrs: entry.xattrs.into_iter().map(xattr).collect(),
         },
         content: Content { pieces, depth },
         flags: EntryFlags(entry.flags),
-    })
+    };
+    check_entry(&entry)?;
+    Ok(entry)
 }
 
 fn decode_kind(kind: u32) -> Result<Kind> {
@@ -246,23 +222,4 @@ fn decode_kind(kind: u32) -> Result<Kind> {
         7 => Kind::BlockDevice,
         _ => return Err(Error::Invalid { what: "an entry's kind" }),
     })
-}
-
-fn decode_time(seconds: i64, nanos: u32) -> Result<Timestamp> {
-    bound("the nanoseconds of a time", u64::from(nanos), 999_999_999)?;
-    Ok(Timestamp { seconds, nanos })
-}
-
-fn decode_xattrs(xattrs: Vec<wire::Xattr>) -> Result<Vec<Xattr>> {
-    bound("the number of extended attributes", xattrs.len() as u64, XATTRS_MAX as u64)?;
-    let total: usize = xattrs.iter().map(|xattr| xattr.name.len() + xattr.value.len()).sum();
-    bound("the size of extended attributes", total as u64, XATTR_BYTES_MAX as u64)?;
-    let each = |xattr: wire::Xattr| {
-        bound("the size of an extended attribute", xattr.value.len() as u64, XATTR_VALUE_MAX as u64)?;
-        if xattr.name.is_empty() || xattr.name.len() > 255 || xattr.name.contains(&0) {
-            return Err(Error::Invalid { what: "the name of an extended attribute" });
-        }
-        Ok(Xattr { name: xattr.name, value: xattr.value })
-    };
-    xattrs.into_iter().map(each).collect()
 }

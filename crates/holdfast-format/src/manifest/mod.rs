@@ -4,14 +4,21 @@
 //! |---|---|
 //! | [`builder`] | entries in order → nodes |
 //! | [`reader`] | nodes → entries, from the start or from a place |
-//! | [`content`] | pieces of one file → lists, and back |
-//! | `leaf` | entries ↔ the bytes of one leaf |
+//! | [`content`] | pieces of one file → lists |
+//! | [`pieces`] | lists → pieces of one file |
+//! | [`mod@compare`] | two manifests side by side |
+//! | `node`, `leaf` | the bytes of one node |
+//! | `bounds` | what an entry may say |
 //!
 //! Where nodes come from and go to is the caller's: [`NodeSource`] and [`NodeSink`].
 
+mod bounds;
 pub mod builder;
+pub mod compare;
 pub mod content;
 mod leaf;
+mod node;
+pub mod pieces;
 pub mod reader;
 
 use std::sync::Arc;
@@ -19,9 +26,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use holdfast_types::{ChunkName, Entry, Place};
 
+pub(crate) use bounds::check_path;
+pub use bounds::{DIRECTORY_MAX, MESSAGES_MAX};
 pub use builder::Builder;
+pub use compare::{Compare, Pair, Side, compare};
 pub use content::ContentBuilder;
-pub use reader::{Entries, Pieces, ReadError, Reader};
+pub use pieces::Pieces;
+pub use reader::{Entries, ReadError, Reader};
 
 use crate::error::{Error, Result};
 
@@ -61,6 +72,10 @@ impl Placed {
     /// The whole path.
     pub fn path(&self) -> Vec<u8> {
         holdfast_types::join(&self.directory, &self.entry.name)
+    }
+
+    fn is_at(&self, place: &Place) -> bool {
+        self.compare(&place.directory, &place.name).is_eq()
     }
 
     /// Compares places without making them.

@@ -3,12 +3,11 @@
 
 use std::collections::VecDeque;
 
-use holdfast_types::{ChunkName, Content, Piece, Place, compare_directories};
-use prost::Message;
+use holdfast_types::{ChunkName, Content, Place};
 
-use super::{DEPTH_MAX, NODE_MAX, NodeSource, Placed, Root, leaf};
-use crate::error::{Error, Result, bound};
-use crate::wire;
+use super::node::{Child, Node};
+use super::{NODE_MAX, NodeSource, Pieces, Placed, Root};
+use crate::error::{Error, bound};
 
 /// A part of a manifest, or of a file's content, cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -42,20 +41,6 @@ pub struct Reader<'a, S> {
     root: Option<Root>,
 }
 
-#[derive(Debug, Clone)]
-struct Child {
-    name: ChunkName,
-    length: u32,
-    entries: Option<u64>,
-    first: Place,
-    height: u8,
-}
-
-enum Node {
-    Leaf(Vec<Placed>),
-    Branch(Vec<Child>),
-}
-
 impl<'a, S: NodeSource> Reader<'a, S> {
     /// A reader of the manifest with this root.
     pub fn new(source: &'a S, root: Option<Root>) -> Self {
@@ -77,14 +62,16 @@ impl<'a, S: NodeSource> Reader<'a, S> {
             name: root.name,
             length: root.length,
             entries: None,
-            first: Place::default(),
+            first: None,
             height: root.height,
         });
         Entries {
             source: self.source,
             pending: root.into_iter().collect(),
             leaf: VecDeque::new(),
+            last: None,
             from,
+            until: None,
         }
     }
 
@@ -95,13 +82,13 @@ impl<'a, S: NodeSource> Reader<'a, S> {
         name: &ChunkName,
         length: u32,
         height: u8,
-        each: &mut dyn FnMut(&Content) -> std::result::Result<(), ReadError<S::Error>>,
-    ) -> std::result::Result<Vec<(ChunkName, u32, u8)>, ReadError<S::Error>> {
+        each: &mut dyn FnMut(&Content) -> Result<(), ReadError<S::Error>>,
+    ) -> Result<Vec<(ChunkName, u32, u8)>, ReadError<S::Error>> {
         let (node, entries) = (*name, None);
         let format = |cause| ReadError::Format { node, entries, cause };
         bound("the length of a node", u64::from(length), u64::from(NODE_MAX)).map_err(format)?;
         let bytes = self.source.node(name, length).map_err(|cause| ReadError::Source { node, entries, cause })?;
-        match decode(&bytes, height).map_err(format)? {
+        match Node::decode(&bytes, height).map_err(format)? {
             Node::Leaf(entries) => {
                 entries.iter().try_for_each(|placed| each(&placed.entry.content))?;
                 Ok(Vec::new())
@@ -113,8 +100,8 @@ impl<'a, S: NodeSource> Reader<'a, S> {
     }
 
     /// The entry at a place.
-    pub fn find(&self, place: &Place) -> std::result::Result<Option<Placed>, ReadError<S::Error>> {
-        match self.entries_from(place).next() {
+    pub fn find(&self, place: &Place) -> Result<Option<Placed>, ReadError<S::Error>> {
+        match (Entries { until: Some(place.clone()), ..self.entries_from(place) }).next() {
             None => Ok(None),
             Some(Err(error)) => Err(error),
             Some(Ok(found)) => Ok(found.compare(&place.directory, &place.name).is_eq().then_some(found)),
@@ -133,7 +120,12 @@ pub struct Entries<'a, S> {
     /// Nodes to come, the next one last.
     pending: Vec<Child>,
     leaf: VecDeque<Placed>,
+    /// The last entry of the last leaf: what follows must come after it.
+    last: Option<Place>,
+    /// Nothing before this place is wanted.
     from: Option<Place>,
+    /// Nodes after this place are not wanted.
+    until: Option<Place>,
 }
 
 impl<S> std::fmt::Debug for Entries<'_, S> {
@@ -143,7 +135,7 @@ impl<S> std::fmt::Debug for Entries<'_, S> {
 }
 
 impl<S: NodeSource> Entries<'_, S> {
-    fn open(&mut self, child: &Child) -> std::result::Result<(), ReadError<S::Error>> {
+    fn open(&mut self, child: &Child) -> Result<(), ReadError<S::Error>> {
         let (node, entries) = (child.name, child.entries);
         let format = |cause| ReadError::Format { node, entries, cause };
         bound("the length of a node", u64::from(child.length), u64::from(NODE_MAX)).map_err(format)?;
@@ -152,11 +144,27 @@ impl<S: NodeSource> Entries<'_, S> {
             entries,
             cause,
         })?;
-        match decode(&bytes, child.height).map_err(format)? {
-            Node::Leaf(entries) => self.leaf = self.from_start(entries),
+        let node = Node::decode(&bytes, child.height).map_err(format)?;
+        node.check(child).map_err(format)?;
+        match node {
+            Node::Leaf(entries) => {
+                self.check_order(&entries).map_err(format)?;
+                self.last = entries.last().map(Placed::place);
+                self.leaf = self.from_start(entries);
+            }
             Node::Branch(children) => self.descend(children),
         }
         Ok(())
+    }
+
+    /// No place may occur twice, whatever the nodes say of themselves.
+    fn check_order(&self, leaf: &[Placed]) -> Result<(), Error> {
+        match (&self.last, leaf.first()) {
+            (Some(last), Some(first)) if first.compare(&last.directory, &last.name).is_le() => {
+                Err(Error::Invalid { what: "the order of a manifest" })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn from_start(&mut self, mut entries: Vec<Placed>) -> VecDeque<Placed> {
@@ -173,7 +181,7 @@ impl<S: NodeSource> Entries<'_, S> {
     fn descend(&mut self, mut children: Vec<Child>) {
         if let Some(from) = &self.from {
             // The place is in or before the last child that begins at or before it.
-            let after = children.partition_point(|child| child.first <= *from);
+            let after = children.partition_point(|child| child.first.as_ref().is_none_or(|first| first <= from));
             children.drain(..after.saturating_sub(1));
         }
         self.pending.extend(children.into_iter().rev());
@@ -181,7 +189,7 @@ impl<S: NodeSource> Entries<'_, S> {
 }
 
 impl<S: NodeSource> Iterator for Entries<'_, S> {
-    type Item = std::result::Result<Placed, ReadError<S::Error>>;
+    type Item = Result<Placed, ReadError<S::Error>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -189,116 +197,12 @@ impl<S: NodeSource> Iterator for Entries<'_, S> {
                 return Some(Ok(entry));
             }
             let child = self.pending.pop()?;
+            if self.until.is_some() && child.first > self.until {
+                return None;
+            }
             if let Err(error) = self.open(&child) {
                 return Some(Err(error));
             }
         }
-    }
-}
-
-fn decode(bytes: &[u8], height: u8) -> Result<Node> {
-    let node = wire::Node::decode(bytes).map_err(|_| Error::Encoding { what: "a manifest node" })?;
-    match (height, node.leaf, node.branch) {
-        (0, Some(leaf), None) => Ok(Node::Leaf(leaf::decode(leaf)?)),
-        (1.., None, Some(branch)) => {
-            let children: Result<Vec<Child>> =
-                branch.children.into_iter().map(|child| decode_child(child, height - 1)).collect();
-            let children = children?;
-            let sorted = children.is_sorted_by(|a, b| {
-                let directories = compare_directories(&a.first.directory, &b.first.directory);
-                directories.then_with(|| a.first.name.cmp(&b.first.name)).is_lt()
-            });
-            if sorted {
-                Ok(Node::Branch(children))
-            } else {
-                Err(Error::Invalid { what: "the order of a manifest" })
-            }
-        }
-        _ => Err(Error::Invalid { what: "the shape of a manifest" }),
-    }
-}
-
-fn decode_child(child: wire::Child, height: u8) -> Result<Child> {
-    let name = ChunkName::from_slice(&child.name).ok_or(Error::Invalid { what: "a node's name" })?;
-    let first = Place { directory: child.first_directory, name: child.first_name };
-    Ok(Child { name, length: child.length, entries: Some(child.entries), first, height })
-}
-
-/// The chunks and holes of a file. After an error nothing follows.
-pub struct Pieces<'a, S> {
-    source: &'a S,
-    /// Lists being read: their depth and what is left of them, the innermost last.
-    stack: Vec<(u8, std::vec::IntoIter<Piece>)>,
-    with_lists: bool,
-    failed: bool,
-}
-
-impl<S> std::fmt::Debug for Pieces<'_, S> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pieces").field("levels", &self.stack.len()).finish_non_exhaustive()
-    }
-}
-
-impl<'a, S: NodeSource> Pieces<'a, S> {
-    fn new(source: &'a S, content: &Content) -> Self {
-        let depth = content.depth.min(DEPTH_MAX);
-        Self { source, stack: vec![(depth, content.pieces.clone().into_iter())], with_lists: false, failed: false }
-    }
-
-    /// Gives each list too, before what it holds: for those who need the names of all chunks.
-    pub fn with_lists(self) -> Self {
-        Self { with_lists: true, ..self }
-    }
-
-    fn open(
-        &mut self,
-        node: ChunkName,
-        size: u32,
-        length: u64,
-        depth: u8,
-    ) -> std::result::Result<(), ReadError<S::Error>> {
-        let format = |cause| ReadError::Format { node, entries: None, cause };
-        bound("the length of a node", u64::from(size), u64::from(NODE_MAX)).map_err(format)?;
-        let bytes = self.source.node(&node, size).map_err(|cause| ReadError::Source {
-            node,
-            entries: None,
-            cause,
-        })?;
-        let list =
-            wire::PieceList::decode(bytes).map_err(|_| format(Error::Encoding { what: "a piece list" }))?;
-        let pieces = leaf::decode_pieces(&list, depth).map_err(format)?;
-        let sum = pieces.iter().fold(0u64, |sum, piece| sum.saturating_add(piece.length()));
-        if sum != length {
-            return Err(format(Error::Invalid { what: "the length of a piece list" }));
-        }
-        self.stack.push((depth, pieces.into_iter()));
-        Ok(())
-    }
-}
-
-impl<S: NodeSource> Iterator for Pieces<'_, S> {
-    type Item = std::result::Result<Piece, ReadError<S::Error>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while !self.failed {
-            let (depth, pieces) = self.stack.last_mut()?;
-            let depth = *depth;
-            match pieces.next() {
-                None => {
-                    self.stack.pop();
-                }
-                Some(Piece::List { name, size, length }) => {
-                    if let Err(error) = self.open(name, size, length, depth.saturating_sub(1)) {
-                        self.failed = true;
-                        return Some(Err(error));
-                    }
-                    if self.with_lists {
-                        return Some(Ok(Piece::List { name, size, length }));
-                    }
-                }
-                Some(piece) => return Some(Ok(piece)),
-            }
-        }
-        None
     }
 }

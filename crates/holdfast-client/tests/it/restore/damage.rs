@@ -68,7 +68,8 @@ fn a_lost_pack_costs_what_it_held() {
     let root = depot.store(image);
     let Piece::Chunk { name, .. } = depot.absent_chunk(b"content") else { panic!("a chunk") };
     let spot = depot.vault.locate(&[name]).unwrap()[0].clone().unwrap();
-    let pack = depot.store.keys().into_iter().find(|key| key.as_str().ends_with(&spot.pack.to_string())).unwrap();
+    let pack =
+        depot.store.keys().into_iter().find(|key| key.as_str().ends_with(&spot.pack.to_string())).unwrap();
     let bytes = depot.store.raw_get(&pack).unwrap();
     let mut bytes = bytes.to_vec();
     // The group's data: past its header and list. The manifest's node lies in another group or pack.
@@ -160,7 +161,11 @@ fn a_full_disk_ends_the_run_with_one_error() {
     assert!(ears.heard().is_empty(), "{:?}", ears.heard());
     let left = tree(target.path());
     assert!(left.iter().all(|line| !line.contains(".holdfast")), "{left:?}");
-    assert!(fs::read_dir(target.path().join("r")).unwrap().all(|file| file.unwrap().metadata().unwrap().size() == 60_000));
+    assert!(
+        fs::read_dir(target.path().join("r"))
+            .unwrap()
+            .all(|file| file.unwrap().metadata().unwrap().size() == 60_000)
+    );
 }
 
 #[test]
@@ -196,7 +201,8 @@ struct Mounted(std::path::PathBuf);
 
 impl Mounted {
     fn tmpfs(at: &Path, options: &str) -> Option<Self> {
-        let status = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(at).status();
+        let status =
+            std::process::Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(at).status();
         status.is_ok_and(|status| status.success()).then(|| Self(at.to_owned()))
     }
 }

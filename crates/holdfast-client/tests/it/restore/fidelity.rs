@@ -77,7 +77,9 @@ fn large_and_sparse_files_come_back_with_their_holes() {
 #[test]
 fn modes_are_kept_whatever_they_are() {
     let mut plan = Plan::new();
-    for mode in [0o000, 0o200, 0o400, 0o444, 0o644, 0o666, 0o755, 0o777, 0o1777, 0o2755, 0o4755, 0o6711, 0o7777] {
+    for mode in
+        [0o000, 0o200, 0o400, 0o444, 0o644, 0o666, 0o755, 0o777, 0o1777, 0o2755, 0o4755, 0o6711, 0o7777]
+    {
         plan = plan.file(format!("f{mode:o}"), "x").mode(mode);
         plan = plan.directory(format!("d{mode:o}")).mode(mode).file(format!("d{mode:o}/inside"), "y");
     }
@@ -111,9 +113,13 @@ fn owners_modes_and_attributes_meet_on_one_file() {
 /// An ACL as the kernel stores it: owner, a named user, group, mask, others.
 fn acl(named: u32, permission: u16) -> Vec<u8> {
     let mut bytes = 2u32.to_le_bytes().to_vec();
-    for (tag, permission, id) in
-        [(1u16, 6u16, u32::MAX), (2, permission, named), (4, 4, u32::MAX), (16, 6, u32::MAX), (32, 0, u32::MAX)]
-    {
+    for (tag, permission, id) in [
+        (1u16, 6u16, u32::MAX),
+        (2, permission, named),
+        (4, 4, u32::MAX),
+        (16, 6, u32::MAX),
+        (32, 0, u32::MAX),
+    ] {
         bytes.extend_from_slice(&tag.to_le_bytes());
         bytes.extend_from_slice(&permission.to_le_bytes());
         bytes.extend_from_slice(&id.to_le_bytes());
@@ -191,7 +197,9 @@ fn a_path_may_be_thousands_of_directories_deep() {
     assert_eq!((outcome.counts.directories, outcome.counts.files), (1501, 16));
     // Each step by itself: no call takes the whole path.
     let here = target.path().join("r");
-    let mut fd = rustix::fs::openat(rustix::fs::CWD, &here, rustix::fs::OFlags::DIRECTORY, rustix::fs::Mode::empty()).unwrap();
+    let mut fd =
+        rustix::fs::openat(rustix::fs::CWD, &here, rustix::fs::OFlags::DIRECTORY, rustix::fs::Mode::empty())
+            .unwrap();
     for number in 0..1500 {
         let name = format!("d{number}");
         fd = rustix::fs::openat(&fd, name, rustix::fs::OFlags::DIRECTORY, rustix::fs::Mode::empty()).unwrap();
@@ -207,7 +215,8 @@ fn a_file_of_many_windows_and_a_directory_of_many_files() {
     // One chunk again and again: 200 MiB of content, 1 MiB in the vault.
     let block: Vec<u8> = (0..1u32 << 20).map(|at| (at % 251) as u8).collect();
     let piece = depot.chunk(&block);
-    let mut image = Image::default().directory("/r").with("/r/large", linked(file_of(vec![piece; 120]), 3, 2));
+    let mut image =
+        Image::default().directory("/r").with("/r/large", linked(file_of(vec![piece; 120]), 3, 2));
     image = image.with("/r/also-large", linked(file_of(vec![piece; 120]), 3, 2));
     let small = depot.file(b"small");
     for number in 0..10_000 {
@@ -256,11 +265,13 @@ fn names_of_owners_go_before_numbers() {
     let depot = Depot::new();
     let owned = |user: &str| {
         let mut file = depot.file(b"x");
-        let owner = Owner { uid: 4_000_000, gid: 4_000_001, user: user.into(), group: b"no such group".to_vec() };
+        let owner =
+            Owner { uid: 4_000_000, gid: 4_000_001, user: user.into(), group: b"no such group".to_vec() };
         file.metadata.owner = Arc::new(owner);
         file
     };
-    let image = Image::default().directory("/r").with("/r/a", owned("root")).with("/r/b", owned("no such user"));
+    let image =
+        Image::default().directory("/r").with("/r/a", owned("root")).with("/r/b", owned("no such user"));
     let root = depot.store(image);
     for (numeric_ids, expected) in [(false, [0, 4_000_000]), (true, [4_000_000, 4_000_000])] {
         let target = tempfile::tempdir().unwrap();

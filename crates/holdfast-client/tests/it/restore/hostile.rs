@@ -63,7 +63,8 @@ fn a_symlink_planted_above_what_is_chosen_is_not_followed() {
     let image = Image::default().directory("/a/x").directory("/b/y").with("/b/y/f", depot.file(b"x"));
     let root = depot.store(image);
     symlink(outside.path(), target.path().join("b")).unwrap();
-    let (result, ears) = depot.try_restore(root, &["/a/x", "/b/y"], &[], &overwriting(target.path(), Overwrite::Always));
+    let (result, ears) =
+        depot.try_restore(root, &["/a/x", "/b/y"], &[], &overwriting(target.path(), Overwrite::Always));
     assert_eq!(result.unwrap().unreachable, 2);
     assert_eq!(ears.heard().len(), 1, "{:?}", ears.heard());
     assert!(tree(outside.path()).is_empty());
@@ -77,7 +78,8 @@ fn a_symlink_planted_in_place_of_a_file_is_replaced_not_written_through() {
     let depot = Depot::new();
     let long: Vec<u8> = vec![b'x'; 100];
     let pieces = vec![depot.chunk(&long), depot.chunk(&[b'y'; 50])];
-    let image = Image::default().directory("/r").with("/r/small", depot.file(b"s")).with("/r/long", file_of(pieces));
+    let image =
+        Image::default().directory("/r").with("/r/small", depot.file(b"s")).with("/r/long", file_of(pieces));
     let root = depot.store(image);
     for overwrite in [Overwrite::Refuse, Overwrite::Changed, Overwrite::Always] {
         let _ = fs::remove_dir_all(target.path().join("r"));

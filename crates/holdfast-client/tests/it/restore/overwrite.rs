@@ -61,15 +61,30 @@ fn a_file_meets_what_is_there() {
     let image = "r/x = image";
     check("nothing", [(Refuse, image), (Never, image), (Older, image), (Always, image), (Changed, image)]);
     let stale = "r/x = stale";
-    check("older", [(Refuse, "r/x = stale !"), (Never, stale), (Older, image), (Always, image), (Changed, image)]);
+    check(
+        "older",
+        [(Refuse, "r/x = stale !"), (Never, stale), (Older, image), (Always, image), (Changed, image)],
+    );
     let fresh = "r/x = fresh";
-    check("newer", [(Refuse, "r/x = fresh !"), (Never, fresh), (Older, fresh), (Always, image), (Changed, image)]);
+    check(
+        "newer",
+        [(Refuse, "r/x = fresh !"), (Never, fresh), (Older, fresh), (Always, image), (Changed, image)],
+    );
     // Size and time agree, so nobody looks inside.
     let other = "r/x = other";
-    check("same", [(Refuse, "r/x = other !"), (Never, other), (Older, other), (Always, image), (Changed, other)]);
+    check(
+        "same",
+        [(Refuse, "r/x = other !"), (Never, other), (Older, other), (Always, image), (Changed, other)],
+    );
     let link = "r/x -> elsewhere";
-    check("link", [(Refuse, "r/x -> elsewhere !"), (Never, link), (Older, link), (Always, image), (Changed, image)]);
-    check("directory", [(Refuse, "r/x !"), (Never, "r/x"), (Older, "r/x !"), (Always, "r/x !"), (Changed, "r/x !")]);
+    check(
+        "link",
+        [(Refuse, "r/x -> elsewhere !"), (Never, link), (Older, link), (Always, image), (Changed, image)],
+    );
+    check(
+        "directory",
+        [(Refuse, "r/x !"), (Never, "r/x"), (Older, "r/x !"), (Always, "r/x !"), (Changed, "r/x !")],
+    );
 }
 
 #[test]
@@ -101,7 +116,9 @@ fn directories_that_are_there_are_merged() {
     directory.metadata.mtime.seconds = 1_000_000_000;
     let image = Image::default().with("/r", directory).with("/r/x", depot.file(b"image"));
     let root = depot.store(image);
-    for (overwrite, mode) in [(Refuse, 0o750), (Never, 0o750), (Changed, 0o700), (Always, 0o700), (Older, 0o700)] {
+    for (overwrite, mode) in
+        [(Refuse, 0o750), (Never, 0o750), (Changed, 0o700), (Always, 0o700), (Older, 0o700)]
+    {
         let target = tempfile::tempdir().unwrap();
         let there = target.path().join("r");
         fs::create_dir(&there).unwrap();
@@ -131,7 +148,11 @@ fn a_file_gives_way_to_a_directory_where_that_is_wished() {
             assert_eq!(tree(target.path()), ["r", "r/d", "r/d/x = x"]);
         } else {
             assert_eq!(tree(target.path()), ["r", "r/d = file"]);
-            assert_eq!((faults.len(), outcome.unreachable), (1, 1), "one fault, not one for each: {faults:?}");
+            assert_eq!(
+                (faults.len(), outcome.unreachable),
+                (1, 1),
+                "one fault, not one for each: {faults:?}"
+            );
         }
     }
 }
@@ -181,7 +202,8 @@ fn a_name_that_is_refused_does_not_cost_its_other_names() {
 fn a_dry_run_into_nothing_counts_everything_and_makes_nothing() {
     let depot = Depot::new();
     let one = linked(depot.file(b"12345"), 5, 2);
-    let image = Image::default().directory("/r").with("/r/a", one.clone()).with("/r/b", one).symlink("/r/l", "a");
+    let image =
+        Image::default().directory("/r").with("/r/a", one.clone()).with("/r/b", one).symlink("/r/l", "a");
     let root = depot.store(image);
     let parent = tempfile::tempdir().unwrap();
     let target = parent.path().join("not/there");

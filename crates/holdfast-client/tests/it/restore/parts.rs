@@ -36,7 +36,8 @@ fn chosen_paths_go_where_cp_would_put_them() {
     check(&["/r/a/one"], &["one = one file"]);
     check(&["/r/b/c/three", "/r/a"], &["a", "a/one = one file", "b", "b/c", "b/c/three = one file"]);
     check(&["/r/b/", "//r/b/c", "/r/b"], &["b", "b/c", "b/c/three = one file", "b/two = one file"]);
-    let all = ["r", "r/a", "r/a/one = one file", "r/b", "r/b/c", "r/b/c/three = one file", "r/b/two = one file"];
+    let all =
+        ["r", "r/a", "r/a/one = one file", "r/b", "r/b/c", "r/b/c/three = one file", "r/b/two = one file"];
     check(&[], &all);
     // What is above the roots stands for the roots below it.
     check(&["/"], &all);
@@ -62,12 +63,17 @@ fn directories_on_the_way_have_default_permissions_and_are_ours() {
     let image = Image::default().directory("/a/x").with("/b", closed).directory("/b/y").directory("/c");
     let root = depot.store(image);
     let target = tempfile::tempdir().unwrap();
-    let (result, ears) = depot.try_restore(root, &["/a/x", "/b", "/c"], &["/b/y", "/a/x"], &to(target.path()));
+    let (result, ears) =
+        depot.try_restore(root, &["/a/x", "/b", "/c"], &["/b/y", "/a/x"], &to(target.path()));
     result.unwrap();
     assert!(ears.heard().is_empty());
     assert_eq!(tree(target.path()), ["a", "a/x", "b", "b/y"]);
     assert_eq!(fs::metadata(target.path().join("b")).unwrap().mode() & 0o700, 0o700);
-    assert_ne!(fs::metadata(target.path().join("b")).unwrap().mtime(), 5, "only what was chosen gets metadata");
+    assert_ne!(
+        fs::metadata(target.path().join("b")).unwrap().mtime(),
+        5,
+        "only what was chosen gets metadata"
+    );
     assert_eq!(fs::metadata(target.path().join("b/y")).unwrap().mtime(), TIME.seconds);
 }
 
@@ -76,7 +82,8 @@ fn a_path_that_is_not_there_is_named_with_what_is() {
     let depot = Depot::new();
     let root = stored(&depot);
     let target = tempfile::tempdir().unwrap();
-    let tell = |path: &str| depot.try_restore(root, &["/r"], &[path], &to(target.path())).0.unwrap_err().to_string();
+    let tell =
+        |path: &str| depot.try_restore(root, &["/r"], &[path], &to(target.path())).0.unwrap_err().to_string();
     assert_eq!(tell("/r/b/x/y"), "/r/b/x/y is not in the image; the deepest directory there is /r/b");
     assert_eq!(tell("/etc"), "/etc is not in the image; it has no directory above that either");
     assert_eq!(tell("r/b"), "r/b: paths in an image are absolute, without . and ..");
@@ -106,8 +113,7 @@ fn in_place_is_where_it_was() {
     let here = here.path().canonicalize().unwrap();
     let path = |below: &str| format!("{}/{below}", here.display());
     let depot = Depot::new();
-    let image =
-        Image::default().directory(path("gone/d")).with(path("gone/d/f"), depot.file(b"back"));
+    let image = Image::default().directory(path("gone/d")).with(path("gone/d/f"), depot.file(b"back"));
     let root = depot.store(image);
     let options = Options::to(Target::InPlace);
     let (result, ears) = depot.try_restore(root, &[&path("gone/d")], &[], &options);

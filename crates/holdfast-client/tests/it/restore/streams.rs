@@ -57,8 +57,15 @@ fn rich(depot: &Depot) -> Image {
         .with("/r/old", old)
         .with("/r/one", one.clone())
         .with(format!("/r/{long}/two"), one)
-        .with("/r/parts", file_of(vec![depot.chunk(&[1; 700]), Piece::Hole { length: 100_000 }, depot.chunk(&[2; 9])]))
-        .with("/r/setuid", { let mut file = depot.file(b"s"); file.metadata.mode = 0o4711; file })
+        .with(
+            "/r/parts",
+            file_of(vec![depot.chunk(&[1; 700]), Piece::Hole { length: 100_000 }, depot.chunk(&[2; 9])]),
+        )
+        .with("/r/setuid", {
+            let mut file = depot.file(b"s");
+            file.metadata.mode = 0o4711;
+            file
+        })
         .symlink("/r/short", "f")
         .symlink("/r/far", &format!("{long}/nowhere"))
         .directory(format!("/r/{long}"))
@@ -90,7 +97,11 @@ fn the_system_tar_extracts_what_a_restore_makes() {
 #[test]
 fn a_stream_has_the_paths_of_a_restore() {
     let depot = Depot::new();
-    let image = Image::default().directory("/r").directory("/r/d").with("/r/d/f", depot.file(b"x")).with("/r/e", depot.file(b"y"));
+    let image = Image::default()
+        .directory("/r")
+        .directory("/r/d")
+        .with("/r/d/f", depot.file(b"x"))
+        .with("/r/e", depot.file(b"y"));
     let root = depot.store(image);
     let here = Path::new("/");
     let listed = |paths: &[&str]| tar(&["-tf", "-"], &stream(&depot, root, paths).0, here);

@@ -1,0 +1,8 @@
+//! Tests of the vault through its public face, a file per theme. Stores are in memory: what a disk adds is the store's
+//! own tests' business.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // to fail is to panic
+
+mod crash;
+mod round_trip;
+mod support;

@@ -1,0 +1,152 @@
+//! `holdfast backup`.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use holdfast_client::backup::Options;
+use holdfast_client::embedded::{self, Request};
+use holdfast_client::progress::Progress;
+use holdfast_client::source::{Root, Selection, normalise_roots};
+use holdfast_format::record::ImageRecord;
+use holdfast_types::sanitise;
+
+use super::{in_words, print_result, short};
+use crate::console::Console;
+use crate::errors::{Failure, Result, Status};
+use crate::open::{Chosen, VaultArgs};
+use crate::out::Out;
+use crate::{glob, json, text};
+
+const EXAMPLES: &str = "\
+Examples:
+  holdfast backup ~/work
+  holdfast backup /etc /home --exclude '*.tmp' --exclude-caches --name nightly
+  holdfast backup / --one-file-system --vault /mnt/disk/vault --json
+
+A GLOB without a slash is about names anywhere; with a slash at its head about whole paths; with one inside about the
+last parts of paths; with one at its end about directories only. `*` and `?` stay within one part, `**` spans parts.
+The vault itself is left out.";
+
+/// Back up files and directories
+///
+/// Compares with the newest image of the same host and paths: files whose size, modification time, change time and inode
+/// are as they were are not read again.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Files and directories
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Leave out what matches; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+    /// Leave out what is in directories that are marked by a CACHEDIR.TAG
+    #[arg(long)]
+    exclude_caches: bool,
+    /// Stay on the file systems that the PATHs are on
+    #[arg(long)]
+    one_file_system: bool,
+    /// Read all files, also those that seem unchanged
+    #[arg(long)]
+    rehash: bool,
+    /// The image's label; else the host's name
+    #[arg(long)]
+    name: Option<String>,
+    /// Store nothing; say what would be stored
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the result as one JSON object, and progress as JSON lines on standard error
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    vault: VaultArgs,
+}
+
+impl Args {
+    /// Backs up.
+    pub(crate) fn run(&self, console: &Console) -> Result<Status> {
+        let start = Instant::now();
+        if self.name.as_ref().is_some_and(|name| name.is_empty()) {
+            return Err(Failure::usage("the name is empty", "leave --name out for the host's name"));
+        }
+        let chosen = self.vault.choose()?;
+        let request = self.request(&chosen)?;
+        let vault = if self.dry_run { chosen.read_or_imagine(console)? } else { chosen.write(console)? };
+        let progress = Progress::default();
+        let record = console.during(&progress, || embedded::backup(&vault, &request, &progress, console))?;
+        print_result(console, || self.print(console, &record, start.elapsed()));
+        Ok(Status::of_errors(record.counts.errors))
+    }
+
+    /// What is asked for, checked before a vault is opened, or even made.
+    fn request(&self, chosen: &Chosen) -> Result<Request> {
+        let cwd = std::env::current_dir().map_err(embedded::Error::Cwd)?;
+        let roots = normalise_roots(&self.paths, &cwd).map_err(embedded::Error::Root)?;
+        let mut excludes = self.exclude.clone();
+        Selection { excludes: excludes.clone(), ..Selection::default() }.compile().map_err(embedded::Error::Select)?;
+        excludes.extend(roots.iter().filter_map(|root| vault_below(root, &chosen.dir)));
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        Ok(Request {
+            paths: self.paths.clone(),
+            excludes,
+            exclude_caches: self.exclude_caches,
+            one_file_system: self.one_file_system,
+            name: self.name.clone(),
+            host,
+            options: Options { rehash: self.rehash, dry_run: self.dry_run, ..Options::default() },
+        })
+    }
+
+    fn print(&self, console: &Console, record: &ImageRecord, took: Duration) -> Result<()> {
+        let mut out = Out::new();
+        if self.json {
+            out.json(&json::Backup::new(record, self.dry_run, took))?;
+        } else if !console.quiet {
+            self.print_text(&mut out, record, took)?;
+        }
+        out.finish()
+    }
+
+    fn print_text(&self, out: &mut Out, record: &ImageRecord, took: Duration) -> Result<()> {
+        let counts = &record.counts;
+        match self.dry_run {
+            true => out.line("would back up, and stored nothing:")?,
+            false => out.line(format!("image {} ({})", record.image, sanitise(record.name.as_bytes())))?,
+        }
+        out.line(format!("  {}", in_words(counts)))?;
+        let read = format!("  read {}, ", text::bytes(counts.bytes_read));
+        let new = text::counted(counts.chunks_new, "new chunk", "new chunks");
+        let took = text::duration(took);
+        match (self.dry_run, record.parent) {
+            (true, _) => out.line(format!("{read}{new}, {took}"))?,
+            (false, None) => out.line(format!("{read}stored {} in {new}, {took}", text::bytes(counts.bytes_added)))?,
+            (false, Some(parent)) => out.line(format!(
+                "{read}stored {} in {new} since image {}, {took}",
+                text::bytes(counts.bytes_added),
+                short(parent)
+            ))?,
+        }
+        if counts.errors > 0 {
+            let errors = text::counted(counts.errors, "entry", "entries");
+            out.line(format!("  incomplete: {errors} could not be read whole, see above"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The pattern that leaves the vault out, if it lies below a root: it would be read while it is written, and grow by
+/// itself with every backup.
+fn vault_below(root: &Root, vault: &Path) -> Option<String> {
+    let root_path = Path::new(std::ffi::OsStr::from_bytes(&root.path));
+    // By true paths, whatever symlinks lead there; on the source it is found below the root as that is written.
+    let (root_true, vault_true) = (root_path.canonicalize().ok()?, canonical(vault)?);
+    let below = vault_true.strip_prefix(root_true).ok().filter(|below| !below.as_os_str().is_empty())?;
+    Some(glob::escape(root_path.join(below).as_os_str().as_bytes()))
+}
+
+/// The true path of a vault that may be yet to be made.
+fn canonical(vault: &Path) -> Option<PathBuf> {
+    let there = vault.ancestors().find(|above| above.exists())?;
+    Some(there.canonicalize().ok()?.join(vault.strip_prefix(there).ok()?))
+}

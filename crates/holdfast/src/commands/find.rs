@@ -1,0 +1,132 @@
+//! `holdfast find`.
+
+use holdfast_format::record::ImageRecord;
+use holdfast_types::{Kind, sanitise};
+use holdfast_vault::Vault;
+use serde::Serialize;
+
+use super::short;
+use crate::console::Console;
+use crate::errors::{Failure, Result, Status};
+use crate::glob::Pattern;
+use crate::listing::{self, EntryText};
+use crate::open::VaultArgs;
+use crate::out::{List, Out};
+use crate::select::At;
+
+const EXAMPLES: &str = "\
+Examples:
+  holdfast find 'report*.odt'                      in all images, the newest first
+  holdfast find '/home/ann/**/*.key' --image latest
+  holdfast find .ssh/ --json
+
+A GLOB without a slash is about names; with a slash at its head about whole paths; with one inside about the last parts
+of paths; with one at its end about directories only. `*` and `?` stay within one part, `**` spans parts.";
+
+/// Search images for paths
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// What to look for
+    glob: String,
+    /// Search this image only: an id, the beginning of one, `latest`, or `latest:NAME`
+    #[arg(long)]
+    image: Option<String>,
+    /// Print a JSON list of objects
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    at: At,
+    #[command(flatten)]
+    vault: VaultArgs,
+}
+
+#[derive(Serialize)]
+struct Match {
+    image: String,
+    #[serde(flatten)]
+    entry: EntryText,
+}
+
+enum Printer {
+    Json(List),
+    Text { out: Out, with_image: bool },
+}
+
+impl Args {
+    /// Searches.
+    pub(crate) fn run(&self, console: &Console) -> Result<Status> {
+        let pattern = Pattern::new(&self.glob)
+            .map_err(|error| Failure::usage(error, "mend the pattern; see `holdfast find --help`"))?;
+        if self.at.at.is_some() && self.image.is_none() {
+            return Err(Failure::usage("--at goes with --image latest", "add it, or leave --at out"));
+        }
+        let vault = self.vault.read(console)?;
+        let (records, mut lost) = self.images(&vault, console)?;
+        let mut printer = match self.json {
+            true => Printer::Json(List::new(Out::new())),
+            false => Printer::Text { out: Out::new(), with_image: self.image.is_none() },
+        };
+        for record in &records {
+            lost += search(&vault, record, &pattern, &mut printer, console)?;
+        }
+        match printer {
+            Printer::Json(list) => list.finish()?,
+            Printer::Text { out, .. } => out.finish()?,
+        }
+        Ok(Status::of_errors(lost))
+    }
+
+    /// The images to search, and how many cannot be.
+    fn images(&self, vault: &Vault, console: &Console) -> Result<(Vec<ImageRecord>, u64)> {
+        if let Some(image) = &self.image {
+            return Ok((vec![self.at.find(vault, image)?], 0));
+        }
+        let (mut records, mut lost) = (Vec::new(), 0);
+        for listed in vault.images()? {
+            match listed.record {
+                Ok(record) => records.push(record),
+                Err(error) => {
+                    lost += 1;
+                    console.trouble(&format!("image {} cannot be searched: {error}", listed.image));
+                }
+            }
+        }
+        Ok((records, lost))
+    }
+}
+
+/// Searches one image. Gives the number of its parts that cannot be read.
+fn search(
+    vault: &Vault,
+    record: &ImageRecord,
+    pattern: &Pattern,
+    printer: &mut Printer,
+    console: &Console,
+) -> Result<u64> {
+    let mut lost = 0;
+    for item in vault.manifest(record.manifest).entries() {
+        let placed = match item {
+            Ok(placed) => placed,
+            Err(error) => {
+                lost += 1;
+                listing::tell_lost(console, record, &error);
+                continue;
+            }
+        };
+        let (path, entry) = (placed.path(), &placed.entry);
+        if !pattern.matches(&path, &entry.name, entry.metadata.kind == Kind::Directory) {
+            continue;
+        }
+        match printer {
+            Printer::Json(list) => {
+                list.item(&Match { image: record.image.to_string(), entry: EntryText::new(&path, entry) })?;
+            }
+            Printer::Text { out, with_image: true } => {
+                out.line(format!("{}  {}", short(record.image), sanitise(&path)))?;
+            }
+            Printer::Text { out, with_image: false } => out.line(sanitise(&path))?,
+        }
+    }
+    Ok(lost)
+}

@@ -1,0 +1,115 @@
+//! `holdfast images`.
+
+use holdfast_format::record::ImageRecord;
+use holdfast_types::sanitise;
+use holdfast_vault::Listed;
+
+use super::short;
+use crate::console::Console;
+use crate::errors::{Result, Status};
+use crate::open::VaultArgs;
+use crate::out::{List, Out};
+use crate::{json, text, time};
+
+const EXAMPLES: &str = "\
+Examples:
+  holdfast images
+  holdfast images --name nightly --at '3 days'
+  holdfast images --json | jq -r '.[0].id'";
+
+/// List the images of a vault, the newest first
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Only images with this label
+    #[arg(long)]
+    name: Option<String>,
+    /// Only images that were begun at this time or before
+    ///
+    /// A time like 2026-11-22T10:00:00Z, '2026-11-22 10:00' (local time), 2026-11-22 (up to the end of that day), or an
+    /// age like 2h or '3 days'.
+    #[arg(long, value_name = "TIME", value_parser = time::parse_at)]
+    at: Option<u64>,
+    /// Print a JSON list of objects
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    vault: VaultArgs,
+}
+
+impl Args {
+    /// Lists images.
+    pub(crate) fn run(&self, console: &Console) -> Result<Status> {
+        let mut images = self.vault.read(console)?.images()?;
+        images.retain(|listed| self.wants(listed));
+        let unreadable = images.iter().filter(|listed| listed.record.is_err()).count();
+        if self.json { print_json(&images)? } else { print_table(console, &images)? }
+        Ok(Status::of_errors(unreadable as u64))
+    }
+
+    /// One that cannot be read may have any name.
+    fn wants(&self, listed: &Listed) -> bool {
+        let named = match (&self.name, &listed.record) {
+            (Some(name), Ok(record)) => record.name == *name,
+            _ => true,
+        };
+        named && self.at.is_none_or(|at| listed.created_millis <= at)
+    }
+}
+
+fn print_json(images: &[Listed]) -> Result<()> {
+    let mut list = List::new(Out::new());
+    for listed in images {
+        match &listed.record {
+            Ok(record) => list.item(&json::Image::new(record))?,
+            Err(error) => list.item(&json::Unreadable {
+                id: listed.image.to_string(),
+                time: time::rfc3339_millis(listed.created_millis),
+                status: "unreadable",
+                error: error.to_string(),
+            })?,
+        }
+    }
+    list.finish()
+}
+
+fn print_table(console: &Console, images: &[Listed]) -> Result<()> {
+    let name = |record: &ImageRecord| sanitise(record.name.as_bytes());
+    let records = || images.iter().filter_map(|listed| listed.record.as_ref().ok());
+    let width = records().map(|record| name(record).chars().count()).max().unwrap_or(0).max("NAME".len());
+    let mut out = Out::new();
+    if images.is_empty() {
+        console.say("no images");
+    } else {
+        out.line(format!(
+            "{:<8}  {:<19}  {:<width$}  {:>11}  {:>10}  PATHS",
+            "IMAGE", "TIME", "NAME", "FILES", "SIZE"
+        ))?;
+    }
+    for listed in images {
+        let (id, when) = (short(listed.image), time::local_millis(listed.created_millis));
+        match &listed.record {
+            Ok(record) => out.line(format!(
+                "{id}  {when}  {:<width$}  {:>11}  {:>10}  {}",
+                name(record),
+                text::count(record.counts.files),
+                text::bytes(record.counts.bytes_source),
+                remarks(record)
+            ))?,
+            Err(error) => {
+                let error = sanitise(error.to_string().as_bytes());
+                out.line(format!("{id}  {when}  UNREADABLE: {error}"))?;
+            }
+        }
+    }
+    out.finish()
+}
+
+/// The paths, and what else is worth a word.
+fn remarks(record: &ImageRecord) -> String {
+    let mut words: Vec<String> = record.roots.iter().map(|path| sanitise(path)).collect();
+    if record.counts.errors > 0 {
+        words.push(format!("(incomplete: {})", text::counted(record.counts.errors, "error", "errors")));
+    }
+    words.join(" ")
+}
