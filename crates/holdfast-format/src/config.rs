@@ -45,8 +45,6 @@ pub fn encode(
     naming: &NamingKey,
     sizes: Sizes,
 ) -> Result<Vec<u8>> {
-    let header = Header::new(ObjectKind::Config, salt);
-    let plain = wire::PlainConfig { vault_id: vault.0.to_vec(), key_id: key.id().0.to_vec() }.encode_to_vec();
     let secret = wire::SecretConfig {
         naming_key: naming.as_bytes().to_vec(),
         chunk_min: sizes.min,
@@ -54,12 +52,18 @@ pub fn encode(
         chunk_max: sizes.max,
     };
     let secret = zeroize::Zeroizing::new(secret.encode_to_vec());
+    encode_with(key, salt, vault, &secret)
+}
+
+fn encode_with(key: &VaultKey, salt: [u8; SALT_LENGTH], vault: VaultId, secret: &[u8]) -> Result<Vec<u8>> {
+    let header = Header::new(ObjectKind::Config, salt);
+    let plain = wire::PlainConfig { vault_id: vault.0.to_vec(), key_id: key.id().0.to_vec() }.encode_to_vec();
     let mut object = header.as_bytes().to_vec();
     let plain_length = u32::try_from(plain.len()).map_err(|_| Error::Invalid { what: "the plain config" })?;
     object.extend_from_slice(&plain_length.to_le_bytes());
     object.extend_from_slice(&plain);
     let associated = associated(&header, &object[HEADER_LENGTH..]);
-    Sealer::new(key, &header)?.seal(PartKind::Object, 0, &associated, &secret, &mut object)?;
+    Sealer::new(key, &header)?.seal(PartKind::Object, 0, &associated, secret, &mut object)?;
     Ok(object)
 }
 
@@ -96,6 +100,16 @@ fn associated(header: &Header, plain_part: &[u8]) -> Vec<u8> {
     let mut data = header.bound_to(OBJECT_KEY);
     data.extend_from_slice(plain_part);
     data
+}
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod testing {
+    //! Configs that are good but for what is sealed in them.
+    use super::*;
+
+    pub(crate) fn with_secret(key: &VaultKey, secret: &[u8]) -> Result<Vec<u8>> {
+        encode_with(key, [3; 32], VaultId([4; 16]), secret)
+    }
 }
 
 /// Header, plain part with its length before it, sealed part.

@@ -7,6 +7,8 @@ pub mod chunker;
 pub mod config;
 mod error;
 pub mod filter;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod group;
 pub mod index;
 pub mod key;
@@ -16,6 +18,8 @@ pub mod pack;
 pub mod record;
 pub mod seal;
 mod wire;
+#[cfg(test)]
+mod wire_tests;
 
 pub use error::{Error, Result};
 pub use key::{NamingKey, VaultKey};

@@ -137,6 +137,9 @@ impl Vault {
         let _one = self.inner.cleanup.lock();
         // The entries that are found live are those of one state of the tables: merging waits.
         let _tables = self.inner.merging.lock();
+        if !dry_run {
+            self.cover_leftovers()?;
+        }
         let _remember = Remember::begin(&self.inner.pins);
         let live = Live::compute(self, &mut |images, of| watcher.walked(images, of))?;
         let tallies = self.tally(&live)?;
@@ -225,7 +228,9 @@ impl Run<'_> {
             if self.pretended.is_none() {
                 self.store().delete(&mark_key(*pack)?)?;
             }
-            self.update(|state| drop(state.marks.remove(pack)));
+            self.update(|state| {
+                state.marks.remove(pack);
+            });
         }
         Ok(())
     }
@@ -251,7 +256,9 @@ impl Run<'_> {
                 self.put_mark(*pack)?;
             }
             let now = self.now_seconds;
-            self.update(|state| drop(state.marks.insert(*pack, now)));
+            self.update(|state| {
+                state.marks.insert(*pack, now);
+            });
         }
         Ok(())
     }
@@ -309,14 +316,18 @@ impl Run<'_> {
             if pins.hold(&pack) || !self.state().marks.contains_key(&pack) {
                 return Ok(());
             }
-            self.update(|state| drop(state.packs.remove(&pack)));
+            self.update(|state| {
+                state.packs.remove(&pack);
+            });
         }
         if self.pretended.is_none() {
             let key = crate::index::pack_key(pack)?;
             if let Err(error) = self.store().delete(&key) {
                 // If it is still there, it must stay known, or no later run would delete it.
                 if self.store().size(&key).is_ok() {
-                    self.update(|state| drop(state.packs.insert(pack, size)));
+                    self.update(|state| {
+                        state.packs.insert(pack, size);
+                    });
                 }
                 return Err(error.into());
             }
@@ -451,12 +462,15 @@ impl Run<'_> {
             .filter(|table| table.footer.packs.iter().any(|(id, _)| absent.contains(id)))
             .cloned()
             .collect();
-        if !old.is_empty() {
-            match self.vault.replace_tables(&state, &old) {
-                // The entries stay, their packs are absent, which is harmless; the next run tries again.
-                Err(error) if error.is_full() => return Ok(()),
-                other => other?,
-            }
+        let replaced = match old.as_slice() {
+            // No table may be left that names the packs when their marks go: they would be taken for lost.
+            [] => self.vault.delete_retired(),
+            old => self.vault.replace_tables(&state, old),
+        };
+        match replaced {
+            // The entries stay, their packs are absent, which is harmless; the next run tries again.
+            Err(error) if error.is_full() => return Ok(()),
+            replaced => replaced?,
         }
         let gone: Vec<PackId> =
             state.marks.keys().filter(|pack| !state.packs.contains_key(pack)).copied().collect();

@@ -48,6 +48,8 @@ pub(crate) struct State {
     pub(crate) marks: BTreeMap<PackId, i64>,
     /// The tables that were there when the state was read from the store.
     pub(crate) listed: Vec<TableId>,
+    /// Tables that are out of use and may still be in the store.
+    pub(crate) retired: Vec<TableId>,
 }
 
 impl State {

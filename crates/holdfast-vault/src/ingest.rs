@@ -72,6 +72,9 @@ impl Vault {
     /// Begins the work of a job.
     pub fn ingest(&self) -> Result<Ingest> {
         self.writable()?;
+        if let Some(_tables) = self.inner.merging.try_lock() {
+            self.cover_leftovers()?;
+        }
         Ok(Ingest {
             packer: Packer::new(Arc::clone(&self.inner.store), self.inner.key.clone()),
             vault: self.clone(),
@@ -166,7 +169,11 @@ impl Ingest {
         let names: Vec<ChunkName> =
             done.iter().flat_map(|pack| pack.entries.iter().map(|(name, _)| *name)).collect();
         let packs: Vec<(PackId, u64)> = done.iter().map(|pack| (pack.id, pack.size)).collect();
-        if let Some((table, size)) = merge::write(&*inner.store, &inner.key, done)? {
+        let written = merge::write(&*inner.store, &inner.key, done).inspect_err(|_| {
+            // Durable, only not covered: the next job or clean-up of this process does that.
+            inner.index.update(|state| state.packs.extend(packs.iter().copied()));
+        });
+        if let Some((table, size)) = written? {
             self.bytes_added.fetch_add(size, Relaxed);
             let mut claims = self.claims.lock();
             // Pinned before anyone can see them: no image names them yet, so a clean-up would take them for dead.

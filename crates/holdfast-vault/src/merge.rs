@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::index::{Spot, State};
 use crate::packer::DonePack;
 use crate::packs::Packs;
-use crate::table::{Table, TableWriter, table_key};
+use crate::table::{Table, TableWriter};
 
 /// Tables of about the same size that are left side by side: a lookup asks each.
 const SIDE_BY_SIDE: usize = 6;
@@ -189,16 +189,4 @@ fn next(store: &dyn Store, sources: &mut [Source<'_>]) -> Result<Option<(ChunkNa
         sources[at].position += 1;
         entry
     }))
-}
-
-/// Deletes tables that another stands in for.
-pub(crate) fn delete_tables(store: &dyn Store, old: &[Arc<Table>]) -> Result<()> {
-    let there = crate::index::table_ids(store)?;
-    for table in old {
-        // First what it stands in for, if an earlier deletion failed: it would count again once this one is gone.
-        for id in table.footer.replaces.iter().filter(|id| there.contains(id)).chain([&table.id]) {
-            store.delete(&table_key(*id)?)?;
-        }
-    }
-    Ok(())
 }

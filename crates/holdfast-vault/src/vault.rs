@@ -139,15 +139,7 @@ impl Vault {
     /// Covers packs that no table covers, deletes tables that another stands in for.
     fn tidy_index(&self) -> Result<()> {
         let inner = &*self.inner;
-        let covered = match self.cover_packs() {
-            Err(error) if error.is_full() && inner.store.release_reserve()? => self.cover_packs(),
-            covered => covered,
-        };
-        match covered {
-            // A vault on a full disk must open, or nothing could be cleaned up. These packs wait for the next opening.
-            Err(error) if error.is_full() => {}
-            covered => covered?,
-        }
+        self.cover_leftovers()?;
         let state = inner.index.state();
         let used: std::collections::HashSet<_> =
             inner.index.state().tables.iter().map(|table| table.id).collect();
@@ -160,13 +152,26 @@ impl Vault {
         Ok(())
     }
 
+    /// Covers packs that no table covers: their writer died, or could not write the table.
+    pub(crate) fn cover_leftovers(&self) -> Result<()> {
+        let covered = match self.cover_packs() {
+            Err(error) if error.is_full() && self.inner.store.release_reserve()? => self.cover_packs(),
+            covered => covered,
+        };
+        match covered {
+            // A vault on a full disk must open, or nothing could be cleaned up. These packs wait for the next time.
+            Err(error) if error.is_full() => Ok(()),
+            covered => covered,
+        }
+    }
+
     fn cover_packs(&self) -> Result<()> {
         let inner = &*self.inner;
         let uncovered = inner.index.state().uncovered();
         if uncovered.is_empty() {
             return Ok(());
         }
-        let mut done = |table| inner.index.update(|state| state.tables.push(Arc::new(table)));
+        let mut done = |table| inner.index.update(|state: &mut State| state.tables.push(Arc::new(table)));
         // Damage in these packs is for verify to tell; what can be read of them is taken in.
         merge::cover(&*inner.store, &inner.key, &inner.packs, &uncovered, &mut done, &mut |_, _| {})
     }
@@ -205,11 +210,9 @@ impl Vault {
             state.damaged_tables.clear();
             state.packs.retain(|id, _| !before.packs.contains_key(id));
             state.packs.extend(packs.iter().copied());
+            state.retired.extend(before.tables.iter().map(|table| table.id));
+            state.retired.extend(before.damaged_tables.iter().map(|(id, _)| *id));
         });
-        merge::delete_tables(&*inner.store, &before.tables)?;
-        for (id, _) in &before.damaged_tables {
-            inner.store.delete(&crate::table::table_key(*id)?)?;
-        }
         self.merge_held()?;
         Ok((packs.len(), damage))
     }
@@ -224,6 +227,8 @@ impl Vault {
 
     fn merge_held(&self) -> Result<()> {
         let inner = &*self.inner;
+        // Before a table is merged once more: what it stands in for would count again when it is gone.
+        self.delete_retired()?;
         loop {
             let state = inner.index.state();
             let old = merge::choose(&state.tables);
@@ -241,8 +246,20 @@ impl Vault {
         inner.index.update(|state| {
             state.tables.retain(|table| old.iter().all(|gone| gone.id != table.id));
             state.tables.extend(merged.map(Arc::new));
+            state.retired.extend(old.iter().map(|table| table.id));
         });
-        merge::delete_tables(&*inner.store, old)
+        self.delete_retired()
+    }
+
+    /// Deletes tables that are out of use. What fails is tried again before the index is changed in a way that relies on
+    /// it.
+    pub(crate) fn delete_retired(&self) -> Result<()> {
+        let inner = &*self.inner;
+        for id in &inner.index.state().retired {
+            inner.store.delete(&crate::table::table_key(*id)?)?;
+            inner.index.update(|state| state.retired.retain(|retired| retired != id));
+        }
+        Ok(())
     }
 
     pub(crate) fn writable(&self) -> Result<()> {

@@ -79,18 +79,23 @@ impl From<VaultError> for Failure {
                 Some(next) => Self::failed(error, next),
                 None => Self::plain(error),
             },
-            VaultError::NoVault { .. } => {
-                Self::failed(error, "`holdfast vault init DIR` makes a vault; --vault or $HOLDFAST_VAULT chooses one")
+            VaultError::NoVault { .. } => Self::failed(
+                error,
+                "`holdfast vault init DIR` makes a vault; --vault or $HOLDFAST_VAULT chooses one",
+            ),
+            VaultError::WrongKey { .. } => {
+                Self::failed(error, "`holdfast key import` takes the key that it needs")
             }
-            VaultError::WrongKey { .. } => Self::failed(error, "`holdfast key import` takes the key that it needs"),
             VaultError::NoImage(_) | VaultError::Ambiguous { .. } | VaultError::LatestUnreadable { .. } => {
                 Self::failed(error, LIST_IMAGES)
             }
-            VaultError::Damaged { .. } | VaultError::ChunkMissing(_) | VaultError::ChunkDamaged { .. } => Self::failed(
-                error,
-                "`holdfast verify --read-data` names all that is damaged and what it affects; a damaged index is \
+            VaultError::Damaged { .. } | VaultError::ChunkMissing(_) | VaultError::ChunkDamaged { .. } => {
+                Self::failed(
+                    error,
+                    "`holdfast verify --read-data` names all that is damaged and what it affects; a damaged index is \
                  made anew by `holdfast vault rebuild-index`",
-            ),
+                )
+            }
             _ => Self::plain(error),
         }
     }
@@ -112,8 +117,12 @@ fn next_of_store(error: &StoreError) -> Option<&'static str> {
             Some("choose an empty directory, or use the vault that is there with --vault")
         }
         StoreError::Io { cause, .. } | StoreError::Place { cause, .. } => match cause.kind() {
-            ErrorKind::PermissionDenied => Some("run this as a user who may, or choose another vault with --vault"),
-            ErrorKind::ReadOnlyFilesystem => Some("mount its file system for writing, or choose another vault"),
+            ErrorKind::PermissionDenied => {
+                Some("run this as a user who may, or choose another vault with --vault")
+            }
+            ErrorKind::ReadOnlyFilesystem => {
+                Some("mount its file system for writing, or choose another vault")
+            }
             ErrorKind::NotFound | ErrorKind::NotADirectory => {
                 Some("check the path; `holdfast vault init DIR` makes a vault")
             }
@@ -135,8 +144,12 @@ impl From<embedded::Error> for Failure {
         match error {
             embedded::Error::Root(RootError::None) => Self::usage(error, "see `holdfast backup --help`"),
             embedded::Error::Root(_) => Self::failed(error, "check the paths; nothing was backed up"),
-            embedded::Error::Select(_) => Self::usage(error, "mend the pattern; see `holdfast backup --help`"),
-            embedded::Error::Vault(error) | embedded::Error::Backup(backup::Error::Depot(error)) => error.into(),
+            embedded::Error::Select(_) => {
+                Self::usage(error, "mend the pattern; see `holdfast backup --help`")
+            }
+            embedded::Error::Vault(error) | embedded::Error::Backup(backup::Error::Depot(error)) => {
+                error.into()
+            }
             embedded::Error::Cwd(_) => Self::failed(error, "change to a directory that exists"),
             embedded::Error::Backup(_) => Self::plain(error),
         }
@@ -150,11 +163,16 @@ impl From<restore::Error> for Failure {
             restore::Error::BadPath { .. } => {
                 Self::usage(error, "give the path as it was on the source, as `holdfast ls` prints it")
             }
-            restore::Error::NotInImage { .. } => Self::failed(error, "`holdfast ls IMAGE` lists what is in it"),
-            restore::Error::Output(cause) if cause.kind() == ErrorKind::BrokenPipe => Self::Closed(Status::Failed),
-            restore::Error::Manifest(_) => {
-                Self::failed(error, "`holdfast verify --read-data` names what is damaged and what that affects")
+            restore::Error::NotInImage { .. } => {
+                Self::failed(error, "`holdfast ls IMAGE` lists what is in it")
             }
+            restore::Error::Output(cause) if cause.kind() == ErrorKind::BrokenPipe => {
+                Self::Closed(Status::Failed)
+            }
+            restore::Error::Manifest(_) => Self::failed(
+                error,
+                "`holdfast verify --read-data` names what is damaged and what that affects",
+            ),
             _ => Self::plain(error),
         }
     }

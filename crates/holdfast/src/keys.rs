@@ -78,7 +78,8 @@ impl Keys {
 
     /// All keys that are here, by their names.
     pub(crate) fn list(&self) -> Result<Vec<KeyFile>> {
-        let cannot = |error: io::Error| Failure::plain(format!("cannot list {}: {error}", self.dir.display()));
+        let cannot =
+            |error: io::Error| Failure::plain(format!("cannot list {}: {error}", self.dir.display()));
         let mut files = Vec::new();
         let entries = match std::fs::read_dir(&self.dir) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(files),
@@ -176,7 +177,9 @@ impl ReadError {
             ),
             Self::Open(mode) => Failure::failed(
                 format!("the key file {path} may be read by others (mode {mode:04o})"),
-                format!("`chmod 600 {path}` makes it yours alone; if others may have read it, count the key as known"),
+                format!(
+                    "`chmod 600 {path}` makes it yours alone; if others may have read it, count the key as known"
+                ),
             ),
             Self::Text(error) => Failure::failed(
                 format!("the key file {path}: {error}"),
@@ -227,7 +230,8 @@ mod tests {
         assert!(told(keys.get_for(key.id(), "a vault").unwrap_err()).contains("holdfast key import"));
         assert!(keys.put(&key).unwrap());
         assert!(!keys.put(&key).unwrap());
-        let modes = [keys.dir().to_owned(), keys.path(key.id())].map(|path| path.metadata().unwrap().mode() & 0o777);
+        let modes =
+            [keys.dir().to_owned(), keys.path(key.id())].map(|path| path.metadata().unwrap().mode() & 0o777);
         assert_eq!(modes, [0o700, 0o600]);
         assert_eq!(keys.get(key.id()).unwrap().to_text(), key.to_text());
         let listed = keys.list().unwrap();

@@ -89,7 +89,8 @@ pub(crate) fn word(kind: Kind) -> &'static str {
 /// `rwxr-sr-t`.
 fn permissions(mode: u32) -> String {
     let bit = |bit: u32, letter: char| if mode & bit == 0 { '-' } else { letter };
-    let execute = |execute: u32, special: u32, letter: char| match (mode & execute != 0, mode & special != 0) {
+    let execute = |execute: u32, special: u32, letter: char| match (mode & execute != 0, mode & special != 0)
+    {
         (true, false) => 'x',
         (false, false) => '-',
         (true, true) => letter,
@@ -108,7 +109,9 @@ pub(crate) fn long_line(path: &[u8], entry: &Entry) -> String {
     let metadata = &entry.metadata;
     let owner = |name: &[u8], id: u32| if name.is_empty() { id.to_string() } else { sanitise(name) };
     let size = match metadata.kind {
-        Kind::CharacterDevice | Kind::BlockDevice => format!("{}, {}", metadata.device.major, metadata.device.minor),
+        Kind::CharacterDevice | Kind::BlockDevice => {
+            format!("{}, {}", metadata.device.major, metadata.device.minor)
+        }
         _ => metadata.size.to_string(),
     };
     let mut line = format!(
@@ -181,7 +184,8 @@ impl EntryText {
             group: sanitise(&metadata.owner.group),
             mtime: time::rfc3339(metadata.mtime),
             links: metadata.nlink.max(1),
-            target: (metadata.kind == Kind::Symlink).then(|| Target { path: PathText::new(&metadata.link_target) }),
+            target: (metadata.kind == Kind::Symlink)
+                .then(|| Target { path: PathText::new(&metadata.link_target) }),
             device: is_device.then_some([metadata.device.major, metadata.device.minor]),
             xattrs: metadata.xattrs.iter().map(|xattr| sanitise(&xattr.name)).collect(),
             whole: !entry.flags.has(EntryFlags::PARTIAL),

@@ -99,7 +99,8 @@ impl Chosen {
         if !self.exists() {
             return Err(self.missing());
         }
-        let mut on_wait = || console.say(&format!("the vault {} is being cleaned up; waiting", show(&self.dir)));
+        let mut on_wait =
+            || console.say(&format!("the vault {} is being cleaned up; waiting", show(&self.dir)));
         Ok(LocalStore::open_reading(&self.dir, READER_WAIT_MAX, &mut on_wait)?)
     }
 

@@ -91,7 +91,11 @@ pub(crate) fn to_json(value: &impl Serialize) -> String {
 struct Guarded;
 
 impl Formatter for Guarded {
-    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> std::io::Result<()> {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> std::io::Result<()> {
         let mut plain_from = 0;
         for (at, character) in fragment.char_indices().filter(|(_, character)| steers(*character)) {
             writer.write_all(&fragment.as_bytes()[plain_from..at])?;

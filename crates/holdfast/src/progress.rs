@@ -129,7 +129,9 @@ impl Rate {
     fn update(&mut self, bytes: u64) -> u64 {
         let now = Instant::now();
         self.0.push_back((now, bytes));
-        while self.0.len() > 2 && self.0.front().is_some_and(|(then, _)| now.duration_since(*then) > RATE_OVER) {
+        while self.0.len() > 2
+            && self.0.front().is_some_and(|(then, _)| now.duration_since(*then) > RATE_OVER)
+        {
             self.0.pop_front();
         }
         let Some((then, before)) = self.0.front() else { return 0 };

@@ -134,7 +134,8 @@ mod tests {
     #[track_caller]
     fn check(rules: Rules, expected: &[(&str, &[&str])]) {
         let zone = TimeZone::get("Europe/Berlin").unwrap();
-        let images: Vec<_> = expected.iter().map(|(time, _)| image(millis(time, &zone), "h", "n", "/")).collect();
+        let images: Vec<_> =
+            expected.iter().map(|(time, _)| image(millis(time, &zone), "h", "n", "/")).collect();
         for (verdict, (time, kept_by)) in judge(&images, &rules, &zone).iter().zip(expected) {
             assert_eq!(verdict.kept_by, *kept_by, "{time}");
         }
@@ -187,7 +188,8 @@ mod tests {
     #[test]
     fn hosts_paths_and_names_are_apart() {
         let groups = [("h", "n", "/"), ("hh", "n", "/"), ("h", "nn", "/"), ("h", "n", "/r")];
-        let images: Vec<_> = groups.iter().map(|(host, name, root)| image(1_000_000, host, name, root)).collect();
+        let images: Vec<_> =
+            groups.iter().map(|(host, name, root)| image(1_000_000, host, name, root)).collect();
         let verdicts = judge(&images, &Rules { last: 1, ..NONE }, &TimeZone::UTC);
         assert!(verdicts.iter().all(|verdict| verdict.kept_by == ["last"]));
     }

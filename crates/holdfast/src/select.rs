@@ -45,7 +45,8 @@ impl At {
                 "leave one of them out",
             ));
         }
-        let is_id = !image.is_empty() && image.len() <= 32 && image.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_id =
+            !image.is_empty() && image.len() <= 32 && image.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !is_id {
             return Err(Failure::failed(
                 format!("no image is called {:?}", sanitise(image.as_bytes())),
@@ -77,7 +78,8 @@ mod tests {
     #[test]
     fn images_are_ids_or_latest() {
         let at = At { at: Some(5) };
-        let latest = |name: Option<&str>, at_millis| Selector::Latest { name: name.map(str::to_owned), at_millis };
+        let latest =
+            |name: Option<&str>, at_millis| Selector::Latest { name: name.map(str::to_owned), at_millis };
         assert_eq!(At::default().selector("latest").unwrap(), latest(None, None));
         assert_eq!(at.selector("latest:web1").unwrap(), latest(Some("web1"), Some(5)));
         assert_eq!(At::default().selector("0aF").unwrap(), Selector::Id("0aF".into()));

@@ -22,7 +22,10 @@ pub(crate) fn now_seconds() -> i64 {
 }
 
 fn of_millis(millis: u64) -> Timestamp {
-    i64::try_from(millis).ok().and_then(|millis| Timestamp::from_millisecond(millis).ok()).unwrap_or(Timestamp::MAX)
+    i64::try_from(millis)
+        .ok()
+        .and_then(|millis| Timestamp::from_millisecond(millis).ok())
+        .unwrap_or(Timestamp::MAX)
 }
 
 /// As scripts read it: `2026-11-22T09:00:00.123Z`.
@@ -64,7 +67,9 @@ fn parse_at_from(text: &str, now: &Zoned) -> Result<u64, String> {
     let text = text.trim();
     let zone = now.time_zone();
     let zoned = if let Some(date) = parse_date(text) {
-        date.tomorrow().and_then(|next| next.to_zoned(zone.clone())).and_then(|next| next.checked_sub(1.millisecond()))
+        date.tomorrow()
+            .and_then(|next| next.to_zoned(zone.clone()))
+            .and_then(|next| next.checked_sub(1.millisecond()))
     } else if let Ok(timestamp) = text.parse::<Timestamp>() {
         timestamp.to_zoned(zone.clone()).checked_add(rest_of_last_part(text))
     } else if let Ok(local) = text.parse::<DateTime>() {

@@ -8,7 +8,7 @@ use rustix::fs::{self as sys, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::handle::{Handle, point_at};
-use super::metadata::{Before, apply};
+use super::metadata::mend;
 use super::owners::Owners;
 use super::planner::PathSet;
 use super::report::Failure;
@@ -60,8 +60,6 @@ pub(super) fn finish(site: &Site<'_>, selection: &Selection, owners: &mut Owners
 /// Sets the metadata of a directory; without a parent, of the target itself.
 fn set(site: &Site<'_>, parent: Option<&Dir>, entry: &Entry, owners: &mut Owners) -> Result<(), Failure> {
     let ids = owners.resolve(&entry.metadata.owner);
-    // Nothing is taken as known: whose it is by now may have been decided long before this run.
-    let before = Before::default();
     let (from, name) = match parent {
         Some(parent) => (parent, entry.name.as_slice()),
         None => (&*site.top, b".".as_slice()),
@@ -69,11 +67,11 @@ fn set(site: &Site<'_>, parent: Option<&Dir>, entry: &Entry, owners: &mut Owners
     let shortfalls = &site.report.shortfalls;
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match sys::openat(from.fd(), name, flags, Mode::empty()) {
-        Ok(fd) => apply(Handle::Open(fd.as_fd()), &entry.metadata, ids, before, shortfalls),
+        Ok(fd) => mend(Handle::Open(fd.as_fd()), &entry.metadata, ids, shortfalls).map(drop),
         // There before, and closed to us; the owner may change it all the same.
         Err(Errno::ACCESS) => {
             let fd = point_at(from.fd(), name).map_err(Failure::doing("find it again"))?;
-            apply(Handle::Pointing(fd.as_fd()), &entry.metadata, ids, before, shortfalls)
+            mend(Handle::Pointing(fd.as_fd()), &entry.metadata, ids, shortfalls).map(drop)
         }
         Err(errno) => Err(Failure::System { doing: "open the directory again", errno }),
     }

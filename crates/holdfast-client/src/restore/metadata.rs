@@ -2,8 +2,8 @@
 //! to make of a refusal. The calls themselves are in `handle`.
 //!
 //! The order is the point. chown clears setuid, setgid and capabilities, so it goes first; a user's attributes need
-//! the owner's write permission, which the final mode may not have, and an ACL changes the mode's group bits, so
-//! attributes go before the mode; anything may touch the times, so they go last.
+//! the owner's write permission, which the final mode or ACL may not give; an ACL changes the mode's bits: so attributes
+//! go next, ACLs after the others, and then the mode; anything may touch the times, so they go last.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -51,7 +51,9 @@ pub(super) fn apply(
     if before.acl && metadata.kind != Kind::Symlink {
         remove_inherited(handle, metadata);
     }
-    for xattr in &metadata.xattrs {
+    let acls_last =
+        |acl: bool| metadata.xattrs.iter().filter(move |xattr| xattr.name.starts_with(b"system.") == acl);
+    for xattr in acls_last(false).chain(acls_last(true)) {
         let set = set_xattr(handle, xattr, shortfalls);
         result = result.and(set);
     }
@@ -74,6 +76,10 @@ pub(super) fn mend(
     let present = handle.xattrs().unwrap_or_default();
     if same(&stat, &present, metadata, ids) {
         return Ok(false);
+    }
+    if stat.st_mode & 0o200 == 0 && (!present.is_empty() || !metadata.xattrs.is_empty()) {
+        // Without write permission not even the owner may change attributes. The final mode is set after them.
+        let _ = handle.chmod(stat.st_mode & 0o7777 | 0o200);
     }
     for extra in ours(&present).filter(|extra| metadata.xattrs.iter().all(|xattr| xattr.name != extra.name)) {
         // What cannot be removed was not put there by whoever may restore here; the rest is still worth setting.
@@ -154,10 +160,13 @@ fn remove_inherited(handle: Handle<'_>, metadata: &Metadata) {
     }
 }
 
-/// Takes both ACLs from a directory that was just made, so that what is made in it inherits none.
+/// Takes both ACLs from a directory that was just made, so that what is made in it inherits none; and lets us in, which
+/// the inherited ACL may not have done.
 pub(super) fn clear_acls(handle: Handle<'_>) {
     let _ = handle.remove_xattr(DEFAULT_ACL);
     let _ = handle.remove_xattr(ACCESS_ACL);
+    // If it fails, so does what is made inside, and says why.
+    let _ = handle.stat().and_then(|stat| handle.chmod(stat.st_mode & 0o7777 | 0o700));
 }
 
 /// Whether what is made in this directory will inherit an ACL.

@@ -21,6 +21,10 @@
 //! One thread plans, some write. The planner goes through the manifest in order and cuts it into windows; the chunks
 //! of a window are sorted by where they lie in the vault, so that a group is read and decompressed once, and each group
 //! is a task. Memory does not grow with the image, but for hard links whose other names are yet to come.
+//!
+//! A restore that is killed leaves files of many chunks, and those that were to replace others, under names that begin
+//! with `.holdfast-restore-`: they may be deleted. What stands under its own name is whole, unless it was small, and new
+//! in a new directory, and the kill fell between its creation and its one write: `--overwrite changed` mends that too.
 
 mod cat;
 mod create;

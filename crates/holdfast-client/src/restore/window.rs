@@ -199,7 +199,7 @@ fn groups(site: &Site<'_>, wants: Vec<Want>) -> Vec<Vec<(Spot, Want)>> {
             }
         }
     }
-    found.sort_by(|a, b| a.0.cmp(&b.0));
+    found.sort_by_key(|(spot, _)| *spot);
     let mut groups: Vec<Vec<(Spot, Want)>> = Vec::new();
     for (spot, want) in found {
         match groups.last_mut() {

@@ -1,5 +1,5 @@
 //! The writing side, from real vaults in memory to real file systems: fidelity, hostile images and targets, names that
-//! are taken, partial selections, damage, streams.
+//! are taken, partial selections, damage, streams, no privileges.
 
 mod damage;
 mod fidelity;
@@ -7,6 +7,7 @@ mod hostile;
 mod overwrite;
 mod parts;
 mod streams;
+mod unprivileged;
 
 use std::collections::HashMap;
 use std::path::Path;

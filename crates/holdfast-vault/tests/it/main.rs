@@ -4,5 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // to fail is to panic
 
 mod crash;
+mod damage;
 mod round_trip;
 mod support;

@@ -59,7 +59,7 @@ fn equal_content_is_stored_once() {
     // One changed file costs its chunks and one leaf.
     files.insert(b"/b".to_vec(), noise(4, 5_000));
     let third = backup(&vault, 3, &files);
-    assert_eq!(third.counts.chunks_new, 3, "two chunks at most and a leaf");
+    assert!((2..=3).contains(&third.counts.chunks_new), "a chunk or two, and a leaf: {}", third.counts.chunks_new);
     assert!(third.counts.bytes_added < 8_000, "{}", third.counts.bytes_added);
     // Reopened, everything is still found.
     drop(vault);
@@ -211,14 +211,14 @@ fn lists_of_lists() {
     // Made by hand: many small chunks. Depth 2 needs more than 128 lists of 64 to 2,048 pieces.
     let naming = vault.naming().clone();
     let (mut expected, mut pieces) = (Vec::new(), Vec::new());
-    let group: Vec<Vec<u8>> = (0..256u64).map(|at| noise(at, 3)).collect();
+    let group: Vec<Vec<u8>> = (0..2_048u64).map(|at| noise(at, 3)).collect();
     let names: Vec<_> = group.iter().map(|bytes| naming.name(bytes)).collect();
     for bytes in &group {
         backup.content(bytes).unwrap();
     }
     let mut random = Random(4);
     for _ in 0..60_000 {
-        let at = usize::try_from(random.below(256)).unwrap();
+        let at = usize::try_from(random.below(2_048)).unwrap();
         pieces.push(Piece::Chunk { name: names[at], length: 3 });
         expected.extend_from_slice(&group[at]);
     }

@@ -84,7 +84,9 @@ impl Args {
         let cwd = std::env::current_dir().map_err(embedded::Error::Cwd)?;
         let roots = normalise_roots(&self.paths, &cwd).map_err(embedded::Error::Root)?;
         let mut excludes = self.exclude.clone();
-        Selection { excludes: excludes.clone(), ..Selection::default() }.compile().map_err(embedded::Error::Select)?;
+        Selection { excludes: excludes.clone(), ..Selection::default() }
+            .compile()
+            .map_err(embedded::Error::Select)?;
         excludes.extend(roots.iter().filter_map(|root| vault_below(root, &chosen.dir)));
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         Ok(Request {
@@ -120,7 +122,9 @@ impl Args {
         let took = text::duration(took);
         match (self.dry_run, record.parent) {
             (true, _) => out.line(format!("{read}{new}, {took}"))?,
-            (false, None) => out.line(format!("{read}stored {} in {new}, {took}", text::bytes(counts.bytes_added)))?,
+            (false, None) => {
+                out.line(format!("{read}stored {} in {new}, {took}", text::bytes(counts.bytes_added)))?
+            }
             (false, Some(parent)) => out.line(format!(
                 "{read}stored {} in {new} since image {}, {took}",
                 text::bytes(counts.bytes_added),

@@ -112,19 +112,27 @@ impl Args {
         }
         if report.rewritten > 0 {
             let live = text::bytes(report.rewritten_bytes);
-            out.line(format!("mostly unneeded, what is needed of them {will}written anew: {} ({live})", packs(report.rewritten)))?;
+            out.line(format!(
+                "mostly unneeded, what is needed of them {will}written anew: {} ({live})",
+                packs(report.rewritten)
+            ))?;
         }
         if report.waiting > 0 {
             let bytes = text::bytes(report.waiting_bytes);
             out.line(format!("marked, and waiting to be deleted: {} with {bytes}", packs(report.waiting)))?;
             if !grace.is_zero() {
-                let latest = time::now_millis().saturating_add(u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
+                let latest =
+                    time::now_millis().saturating_add(u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
                 let latest = time::local_millis(latest);
-                out.line(format!("  a clean-up after {latest} deletes them all; `--grace 0` deletes them at once"))?;
+                out.line(format!(
+                    "  a clean-up after {latest} deletes them all; `--grace 0` deletes them at once"
+                ))?;
             }
         }
         if report.readers {
-            out.line("nothing was deleted: another process is reading the vault; run this again when it has ended")?;
+            out.line(
+                "nothing was deleted: another process is reading the vault; run this again when it has ended",
+            )?;
         }
         out.line(format!("left: {}", text::bytes(report.bytes_left)))
     }

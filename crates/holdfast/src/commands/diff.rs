@@ -81,7 +81,8 @@ impl Args {
         let vault = self.vault.read(console)?;
         let first = At::default().find(&vault, &self.first)?;
         let second = At::default().find(&vault, &self.second)?;
-        let mut printer = if self.json { Printer::Json(List::new(Out::new())) } else { Printer::Text(Out::new()) };
+        let mut printer =
+            if self.json { Printer::Json(List::new(Out::new())) } else { Printer::Text(Out::new()) };
         let merge = Merge {
             first: vault.manifest(first.manifest).entries().peekable(),
             second: vault.manifest(second.manifest).entries().peekable(),

@@ -136,7 +136,11 @@ impl Args {
             out.json(&Report {
                 dry_run: self.dry_run,
                 forgotten: plan.forget.iter().map(|record| id(record.image)).collect(),
-                kept: plan.keep.iter().map(|(record, why)| Kept { id: id(record.image), rules: why.clone() }).collect(),
+                kept: plan
+                    .keep
+                    .iter()
+                    .map(|(record, why)| Kept { id: id(record.image), rules: why.clone() })
+                    .collect(),
                 unreadable: plan.unreadable,
             })?;
         } else if !console.quiet {
@@ -170,7 +174,10 @@ fn plan(vault: &Vault, rules: &Rules, console: &Console) -> Result<Plan> {
             Ok(record) => records.push(record),
             Err(error) => {
                 plan.unreadable += 1;
-                console.trouble(&format!("image {} is left alone, its record cannot be read: {error}", listed.image));
+                console.trouble(&format!(
+                    "image {} is left alone, its record cannot be read: {error}",
+                    listed.image
+                ));
             }
         }
     }

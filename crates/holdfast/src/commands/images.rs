@@ -43,7 +43,11 @@ impl Args {
         let mut images = self.vault.read(console)?.images()?;
         images.retain(|listed| self.wants(listed));
         let unreadable = images.iter().filter(|listed| listed.record.is_err()).count();
-        if self.json { print_json(&images)? } else { print_table(console, &images)? }
+        if self.json {
+            print_json(&images)?
+        } else {
+            print_table(console, &images)?
+        }
         Ok(Status::of_errors(unreadable as u64))
     }
 

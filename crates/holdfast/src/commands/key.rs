@@ -51,7 +51,9 @@ enum Action {
         vault: VaultArgs,
     },
     /// Take a key that `key export` printed, from a file or standard input
-    #[command(after_help = "Examples:\n  holdfast key import key.txt\n  holdfast key import       (then type it in)")]
+    #[command(
+        after_help = "Examples:\n  holdfast key import key.txt\n  holdfast key import       (then type it in)"
+    )]
     Import {
         /// A file with the text; else standard input
         file: Option<PathBuf>,
@@ -85,7 +87,8 @@ impl Args {
 fn show_keys(args: &VaultArgs, json: bool, console: &Console) -> Result<Status> {
     let chosen = args.choose()?;
     // Without a vault there are keys all the same; a vault that was asked for must be there.
-    let needed = if chosen.is_there() || args.vault.is_some() { Some(chosen.key_needed(console)?) } else { None };
+    let needed =
+        if chosen.is_there() || args.vault.is_some() { Some(chosen.key_needed(console)?) } else { None };
     let vault = |id: KeyId| (needed == Some(id)).then(|| show(&chosen.dir));
     let files = chosen.keys.list()?;
     if json {
@@ -105,7 +108,7 @@ fn show_keys(args: &VaultArgs, json: bool, console: &Console) -> Result<Status> 
     match needed {
         Some(id) if !files.iter().any(|file| file.id == id) => {
             Err(chosen.keys.missing(id, &format!("the vault in {}", show(&chosen.dir))))
-        },
+        }
         None if files.is_empty() => {
             console.say(&format!("no keys in {}", show(chosen.keys.dir())));
             Ok(Status::Done)
@@ -126,7 +129,9 @@ fn export(id: Option<&str>, args: &VaultArgs, console: &Console) -> Result<Statu
     out.line(text.as_str())?;
     out.finish()?;
     if Out::is_terminal() {
-        console.say(&format!("key {id}: who has this text and the vault can read it; keep it where the vault is not"));
+        console.say(&format!(
+            "key {id}: who has this text and the vault can read it; keep it where the vault is not"
+        ));
     }
     Ok(Status::Done)
 }
@@ -138,7 +143,12 @@ fn find(keys: &Keys, beginning: &str) -> Result<KeyId> {
     match found.as_slice() {
         [id] if !beginning.is_empty() => Ok(*id),
         _ => Err(Failure::failed(
-            format!("{} keys in {} begin with {:?}", found.len(), show(keys.dir()), sanitise(beginning.as_bytes())),
+            format!(
+                "{} keys in {} begin with {:?}",
+                found.len(),
+                show(keys.dir()),
+                sanitise(beginning.as_bytes())
+            ),
             "`holdfast key show` lists them",
         )),
     }
@@ -152,21 +162,27 @@ fn only(keys: &Keys) -> Result<KeyId> {
             format!("no keys in {}", show(keys.dir())),
             "the first backup makes a vault and its key; `holdfast key import` takes one from elsewhere",
         )),
-        _ => Err(Failure::failed("there are several keys and no vault", "choose one with --key, or a vault with --vault")),
+        _ => Err(Failure::failed(
+            "there are several keys and no vault",
+            "choose one with --key, or a vault with --vault",
+        )),
     }
 }
 
 fn import(file: Option<&Path>, console: &Console) -> Result<Status> {
     let keys = Keys::new(State::find()?.keys());
     let text = match file.filter(|file| *file != Path::new("-")) {
-        Some(path) => File::open(path)
-            .and_then(keys::read_bounded)
-            .map_err(|error| Failure::failed(format!("cannot read {}: {error}", show(path)), "check the path"))?,
+        Some(path) => File::open(path).and_then(keys::read_bounded).map_err(|error| {
+            Failure::failed(format!("cannot read {}: {error}", show(path)), "check the path")
+        })?,
         None => read_stdin(console)
             .map_err(|error| Failure::plain(format!("cannot read the key from standard input: {error}")))?,
     };
     let key = keys::parse(&text).map_err(|error| {
-        Failure::failed(error, "give it the text that `holdfast key export` prints, HF1- and 55 letters and digits")
+        Failure::failed(
+            error,
+            "give it the text that `holdfast key export` prints, HF1- and 55 letters and digits",
+        )
     })?;
     let is_new = keys.put(&key)?;
     let word = if is_new { "is now" } else { "was already" };

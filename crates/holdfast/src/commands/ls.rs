@@ -83,8 +83,13 @@ impl Args {
             Some(placed) => Ok(Box::new(std::iter::once(Ok(placed)))),
             None => {
                 // A directory above the roots was not backed up itself, but what is below it was.
-                let roots: Vec<_> = record.roots.iter().filter(|root| is_inside(root, path)).cloned().collect();
-                if roots.is_empty() { Err(not_there(path)) } else { Ok(Box::new(self.roots(vault, record, roots))) }
+                let roots: Vec<_> =
+                    record.roots.iter().filter(|root| is_inside(root, path)).cloned().collect();
+                if roots.is_empty() {
+                    Err(not_there(path))
+                } else {
+                    Ok(Box::new(self.roots(vault, record, roots)))
+                }
             }
         }
     }

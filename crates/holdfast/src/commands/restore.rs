@@ -104,7 +104,8 @@ impl Args {
             progress.files_expected.store(record.counts.files, Relaxed);
             progress.bytes_expected.store(record.counts.bytes_source, Relaxed);
         }
-        let outcome = console.during(&progress, || self.restore(&vault, &record, &paths, &progress, console))?;
+        let outcome =
+            console.during(&progress, || self.restore(&vault, &record, &paths, &progress, console))?;
         if !self.tar {
             print_result(console, || self.print(console, &record, &outcome, start.elapsed()));
         }
@@ -138,7 +139,13 @@ impl Args {
         Some(Options { overwrite, dry_run: self.dry_run, ..Options::to(target) })
     }
 
-    fn print(&self, console: &Console, record: &ImageRecord, outcome: &Outcome, took: Duration) -> Result<()> {
+    fn print(
+        &self,
+        console: &Console,
+        record: &ImageRecord,
+        outcome: &Outcome,
+        took: Duration,
+    ) -> Result<()> {
         let mut out = Out::new();
         if self.json {
             out.json(&json::Restore {
@@ -158,7 +165,13 @@ impl Args {
         out.finish()
     }
 
-    fn print_text(&self, out: &mut Out, record: &ImageRecord, outcome: &Outcome, took: Duration) -> Result<()> {
+    fn print_text(
+        &self,
+        out: &mut Out,
+        record: &ImageRecord,
+        outcome: &Outcome,
+        took: Duration,
+    ) -> Result<()> {
         let counts = &outcome.counts;
         let place = self.to.as_deref().map_or_else(|| "its place".to_owned(), show);
         let done = if self.dry_run { "would restore" } else { "restored" };

@@ -93,7 +93,9 @@ impl Args {
     /// Whether JSON was asked for.
     pub(crate) fn json(&self) -> bool {
         match &self.action {
-            Action::Init { json, .. } | Action::Info { json, .. } | Action::RebuildIndex { json, .. } => *json,
+            Action::Init { json, .. } | Action::Info { json, .. } | Action::RebuildIndex { json, .. } => {
+                *json
+            }
         }
     }
 
@@ -154,7 +156,9 @@ fn print_info(out: &mut Out, info: &Info) -> Result<()> {
     let many = |number: usize| text::count(number as u64);
     let marked = match info.packs_marked {
         0 => String::new(),
-        packs => format!(", of which {} in {} are to be deleted", text::bytes(info.bytes_marked), many(packs)),
+        packs => {
+            format!(", of which {} in {} are to be deleted", text::bytes(info.bytes_marked), many(packs))
+        }
     };
     let [min, normal, max] = info.chunk_sizes.map(|size| text::bytes(size.into()));
     out.line(format!("vault   {}", info.vault))?;

@@ -67,7 +67,7 @@ fn a_lost_pack_costs_what_it_held() {
     let image = Image::default().directory("/r").with("/r/f", depot.file(b"content")).symlink("/r/l", "f");
     let root = depot.store(image);
     let Piece::Chunk { name, .. } = depot.absent_chunk(b"content") else { panic!("a chunk") };
-    let spot = depot.vault.locate(&[name]).unwrap()[0].clone().unwrap();
+    let spot = depot.vault.locate(&[name]).unwrap()[0].unwrap();
     let pack =
         depot.store.keys().into_iter().find(|key| key.as_str().ends_with(&spot.pack.to_string())).unwrap();
     let bytes = depot.store.raw_get(&pack).unwrap();

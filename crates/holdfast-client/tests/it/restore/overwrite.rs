@@ -24,7 +24,7 @@ fn lay(at: &Path, what: &str) {
         "same" => write("other", year_2020),
         "link" => symlink("elsewhere", &path).unwrap(),
         "directory" => fs::create_dir(&path).unwrap(),
-        _ => panic!("{what}"),
+        _ => unreachable!("{what}"),
     }
 }
 

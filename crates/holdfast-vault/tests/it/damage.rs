@@ -1,0 +1,308 @@
+//! The damage matrix: each kind of object × what happened to it × what is done next. Every cell says what comes of it;
+//! whatever that is, nothing panics, what is not damaged stays readable, and who only reads changes nothing.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use holdfast_format::record::ImageRecord;
+use holdfast_store::{Key, MemoryStore};
+use holdfast_types::{ImageId, Piece};
+use holdfast_vault::{Error, Mode, Vault};
+
+use crate::support::*;
+
+/// What happened to an object.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Harm {
+    Missing,
+    Truncated,
+    /// A bit in the middle.
+    Flipped,
+    /// A bit in the last part of the object, where packs and tables have their footer.
+    FlippedEnd,
+    Swapped,
+    Empty,
+}
+
+const HARMS: [Harm; 6] =
+    [Harm::Missing, Harm::Truncated, Harm::Flipped, Harm::FlippedEnd, Harm::Swapped, Harm::Empty];
+
+/// A vault with two objects of each kind. Image "kept" shares nothing with the others; "hurt" is the one whose objects
+/// are damaged, by a swap with those of "other"; "gone" is forgotten, and its two packs are marked.
+struct Lab {
+    objects: Objects,
+    images: Vec<(ImageId, Tree)>,
+    hurt_tree: Tree,
+    /// Kind → the object that is damaged, and the one that it is swapped with.
+    targets: Vec<(&'static str, [Key; 2])>,
+}
+
+const KEPT: usize = 0;
+const HURT: usize = 1;
+
+fn lab() -> Lab {
+    let (store, vault) = new_vault();
+    let files = |prefix: &str, seed: u64| {
+        tree((0..5).map(|at| (format!("/{prefix}/{at}"), noise(seed + at, 30_000)))
+            .chain([(format!("/{prefix}/empty"), Vec::new())]))
+    };
+    let trees = [files("kept", 10), files("hurt", 20), files("other", 30), files("gone", 40)];
+    // After each backup, what is new is that image's.
+    let mut own: Vec<Vec<Key>> = Vec::new();
+    let mut images = Vec::new();
+    for (number, tree) in (1..).zip(&trees) {
+        let before: BTreeSet<Key> = store.keys().into_iter().collect();
+        images.push((backup(&vault, number, tree).image, tree.clone()));
+        own.push(store.keys().into_iter().filter(|key| !before.contains(key)).collect());
+    }
+    vault.forget(images[3].0).unwrap();
+    images.truncate(3);
+    clean_up(&vault, 1_000_000, 1_000);
+    let marks = keys(&store, "marks");
+    assert_eq!(marks.len(), 2);
+    drop(vault);
+    // Of the two packs of an image the one with its data is larger.
+    let find = |image: usize, prefix: &str, nodes: bool| {
+        let mut found: Vec<&Key> = own[image].iter().filter(|key| key.as_str().starts_with(prefix)).collect();
+        found.sort_by_key(|key| store.raw_get(key).unwrap().len());
+        found[usize::from(prefix == "packs/" && !nodes)].clone()
+    };
+    let pair = |prefix, nodes| [find(HURT, prefix, nodes), find(2, prefix, nodes)];
+    let config = Key::new("config").unwrap();
+    let targets = vec![
+        ("config", [config.clone(), config]),
+        ("data pack", pair("packs/", false)),
+        ("node pack", pair("packs/", true)),
+        ("index table", pair("index/", false)),
+        ("image record", pair("images/", false)),
+        ("mark", [marks[0].clone(), marks[1].clone()]),
+    ];
+    Lab { objects: objects(&store), hurt_tree: trees[HURT].clone(), images, targets }
+}
+
+/// A copy of the store with the harm done.
+fn harmed(lab: &Lab, [target, partner]: &[Key; 2], harm: Harm) -> MemoryStore {
+    let store = store_of(&lab.objects);
+    let bytes = store.raw_get(target).unwrap();
+    let flip = |at: usize| {
+        let mut flipped = bytes.to_vec();
+        flipped[at] ^= 0x10;
+        store.raw_put(target, flipped);
+    };
+    match harm {
+        Harm::Missing => assert!(store.raw_remove(target)),
+        Harm::Truncated => store.raw_put(target, bytes.slice(..bytes.len() / 2)),
+        Harm::Flipped => flip(bytes.len() / 2),
+        Harm::FlippedEnd => flip(bytes.len() - 12),
+        // Another vault's config under the same key.
+        Harm::Swapped if target == partner => put_config(&store, 2),
+        Harm::Swapped => {
+            store.raw_put(target, store.raw_get(partner).unwrap());
+            store.raw_put(partner, bytes);
+        }
+        Harm::Empty => store.raw_put(target, Vec::new()),
+    }
+    store
+}
+
+/// The kind of an error, without its numbers.
+fn kind(error: &Error) -> &'static str {
+    use holdfast_store::Error as Store;
+    match error {
+        Error::NoVault { .. } => "no vault",
+        Error::WrongKey { .. } => "wrong key",
+        Error::Damaged { .. } => "damaged",
+        Error::ChunkMissing(_) => "chunk missing",
+        Error::ChunkDamaged { .. } => "chunk damaged",
+        Error::NoImage(_) => "no image",
+        Error::Store(Store::Short { .. }) => "too short",
+        Error::Store(Store::Missing { .. }) => "missing",
+        other => panic!("not a clear error for damage: {other:?}"),
+    }
+}
+
+fn outcome(result: Result<&'static str, &Error>) -> &'static str {
+    result.unwrap_or_else(kind)
+}
+
+fn record_of(vault: &Vault, image: ImageId) -> Result<ImageRecord, Error> {
+    vault.find_image(&holdfast_vault::Selector::Id(image.to_string()))
+}
+
+fn ls(vault: &Vault, image: ImageId) -> Result<(), Error> {
+    let record = record_of(vault, image)?;
+    vault.manifest(record.manifest).entries().try_for_each(|placed| placed.map(drop)).map_err(read_error)
+}
+
+/// Files that cannot be read back, and whether any entry cannot even be listed.
+fn losses(vault: &Vault, record: &ImageRecord, expected: &Tree) -> (BTreeSet<Vec<u8>>, bool) {
+    let reader = vault.manifest(record.manifest);
+    let (mut lost, mut entries_lost) = (BTreeSet::new(), false);
+    for placed in reader.entries() {
+        let Ok(placed) = placed else {
+            entries_lost = true;
+            continue;
+        };
+        let bytes: Result<Vec<u8>, Error> =
+            reader.pieces(&placed.entry.content).try_fold(Vec::new(), |mut bytes, piece| {
+                let Piece::Chunk { name, length } = piece.map_err(read_error)? else { panic!("no holes here") };
+                bytes.extend_from_slice(&vault.chunk(&name, length)?);
+                Ok(bytes)
+            });
+        match bytes {
+            Ok(bytes) => assert_eq!(Some(&bytes), expected.get(&placed.path()), "wrong bytes are worse than none"),
+            Err(error) => {
+                kind(&error);
+                lost.insert(placed.path());
+            }
+        }
+    }
+    (lost, entries_lost)
+}
+
+fn list_images(lab: &Lab, vault: &Vault) -> &'static str {
+    let listed = vault.images().unwrap();
+    let hurt = listed.iter().find(|listed| listed.image == lab.images[HURT].0);
+    hurt.map_or("not listed", |hurt| outcome(hurt.record.as_ref().map(|_| "ok")))
+}
+
+/// Verifies, and compares what is said to be affected with what cannot be read.
+fn verify(lab: &Lab, vault: &Vault, target: &Key, read_data: bool) -> &'static str {
+    let report = vault.verify(None, read_data, &mut ()).unwrap();
+    for listed in vault.images().unwrap() {
+        let affected = report.affected.iter().find(|affected| affected.image == listed.image);
+        let Ok(record) = &listed.record else {
+            assert!(affected.is_some());
+            continue;
+        };
+        let (_, tree) = lab.images.iter().find(|(image, _)| *image == listed.image).unwrap();
+        let (lost, entries_lost) = losses(vault, record, tree);
+        let told: BTreeSet<Vec<u8>> =
+            affected.into_iter().flat_map(|affected| affected.files.iter().cloned()).collect();
+        let told_entries = affected.is_some_and(|affected| affected.entries_lost > 0);
+        if read_data {
+            assert_eq!((told, told_entries), (lost, entries_lost), "all that is lost is told, and nothing else");
+        } else {
+            assert!(told.is_subset(&lost) && told_entries == entries_lost);
+        }
+    }
+    let named = report.damage.iter().any(|damage| damage.object.contains(object_name(target)));
+    match (report.is_good(), named) {
+        (true, _) => "clean",
+        (false, true) => "named",
+        (false, false) => "told",
+    }
+}
+
+/// What a report calls an object: by its id.
+fn object_name(key: &Key) -> &str {
+    key.last_part().rsplit('-').next().unwrap()
+}
+
+/// Backs the content of the hurt image up again, and says whether anything was stored and whether the image is whole.
+fn back_up_again(lab: &Lab, vault: &Vault, number: u64) -> &'static str {
+    match try_backup(vault, draft(job(number)), &lab.hurt_tree, usize::MAX) {
+        Err(error) => kind(&error),
+        Ok(committed) => {
+            let whole = restore(vault, &committed.record).is_ok_and(|found| found == lab.hurt_tree);
+            match (committed.record.counts.chunks_new, whole) {
+                (0, true) => "whole, nothing new",
+                (0, false) => "hurt, nothing new",
+                (_, true) => "whole, stored again",
+                (_, false) => "hurt, stored in part",
+            }
+        }
+    }
+}
+
+fn clean(lab: &Lab, store: &MemoryStore, vault: &Vault) -> &'static str {
+    let packs = |store: &MemoryStore| keys(store, "packs");
+    let (before, whole) = (packs(store), whole_images(lab, vault));
+    match vault.cleanup(&grace(0), 2_000, false, &mut ()) {
+        Ok(_) => {
+            assert_eq!(whole_images(lab, vault), whole, "what was whole stays whole");
+            "ok"
+        }
+        Err(error) => {
+            assert_eq!(packs(store), before, "who does not know what is needed deletes nothing");
+            kind(&error)
+        }
+    }
+}
+
+fn whole_images(lab: &Lab, vault: &Vault) -> Vec<ImageId> {
+    let whole = |(image, tree): &&(ImageId, Tree)| restore_id(vault, *image).is_ok_and(|found| found == *tree);
+    lab.images.iter().filter(whole).map(|(image, _)| *image).collect()
+}
+
+/// One line: kind, harm, and what comes of list, ls, restore, verify, verify --read-data, backup, clean-up, and of a
+/// backup after the index was rebuilt.
+fn row(lab: &Lab, name: &str, target: &[Key; 2], harm: Harm) -> String {
+    let mut line = format!("{name:12} | {harm:10?} ");
+    let mut cell = |text: &str| write!(line, "| {text:20}").unwrap();
+    let store = harmed(lab, target, harm);
+    let before = objects(&store);
+    match try_open(store.clone(), Mode::Read) {
+        Err(error) => (0..5).for_each(|_| cell(kind(&error))),
+        Ok(vault) => {
+            let image = lab.images[HURT].0;
+            cell(list_images(lab, &vault));
+            cell(outcome(ls(&vault, image).as_ref().map(|()| "ok")));
+            let restored = restore_id(&vault, image);
+            if let Ok(tree) = &restored {
+                assert_same(tree, &lab.hurt_tree);
+            }
+            cell(outcome(restored.as_ref().map(|_| "ok")));
+            cell(verify(lab, &vault, &target[0], false));
+            cell(verify(lab, &vault, &target[0], true));
+            if name != "config" {
+                let (kept, tree) = &lab.images[KEPT];
+                assert_whole(&vault, *kept, tree);
+            }
+            drop(vault.cleanup(&grace(0), 5, true, &mut ()));
+        }
+    }
+    assert!(objects(&store) == before, "{name} {harm:?}: who reads has changed something");
+
+    let writers: [&dyn Fn(&Vault, &MemoryStore) -> &'static str; 3] = [
+        &|vault, _| back_up_again(lab, vault, 50),
+        &|vault, store| clean(lab, store, vault),
+        &|vault, _| match vault.rebuild_index(&mut |_, _| {}) {
+            Ok(_) => back_up_again(lab, vault, 51),
+            Err(error) => kind(&error),
+        },
+    ];
+    for write in writers {
+        let store = store_of(&before);
+        match try_open(store.clone(), Mode::Write) {
+            Err(error) => cell(kind(&error)),
+            Ok(vault) => {
+                cell(write(&vault, &store));
+                if name != "config" {
+                    let (kept, tree) = &lab.images[KEPT];
+                    assert_whole(&vault, *kept, tree);
+                    assert_whole(&open(&store), *kept, tree);
+                }
+            }
+        }
+    }
+    line.trim_end().to_owned()
+}
+
+#[test]
+fn matrix() {
+    let lab = lab();
+    let mut found = String::new();
+    for (name, target) in &lab.targets {
+        for harm in HARMS {
+            writeln!(found, "{}", row(&lab, name, target, harm)).unwrap();
+        }
+    }
+    for (found, expected) in found.lines().zip(EXPECTED.trim().lines()) {
+        assert_eq!(found, expected.trim_end(), "\n\nthe whole table:\n{}", found);
+    }
+    assert_eq!(found.lines().count(), EXPECTED.trim().lines().count(), "\n{found}");
+}
+
+const EXPECTED: &str = "
+";
