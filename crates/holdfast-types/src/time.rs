@@ -14,7 +14,7 @@ pub struct Timestamp {
 impl Timestamp {
     /// The milliseconds since 1970 UTC, 0 for times before.
     pub fn millis(&self) -> u64 {
-        let seconds = u64::try_from(self.seconds).unwrap_or(0);
+        let Ok(seconds) = u64::try_from(self.seconds) else { return 0 };
         seconds.saturating_mul(1000).saturating_add(u64::from(self.nanos / 1_000_000))
     }
 

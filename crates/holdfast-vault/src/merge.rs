@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use holdfast_format::VaultKey;
+use holdfast_format::{NamingKey, VaultKey};
 use holdfast_format::index::{Block, Place};
 use holdfast_store::Store;
 use holdfast_types::{ChunkName, PackId};
@@ -46,23 +46,42 @@ fn place(pack: u32, spot: &Spot) -> Place {
     }
 }
 
-/// Reads what a pack holds from its own lists. Damaged groups are left out: nothing can be read from them.
+/// Reads what a pack holds from its own lists. Damaged groups are left out: nothing can be read from them. With `check`
+/// the data are read too, and what does not match its name is left out as well.
 pub(crate) fn survey(
     store: &dyn Store,
     key: &VaultKey,
     packs: &Packs,
-    id: PackId,
-    size: u64,
+    (id, size): (PackId, u64),
+    check: Option<&NamingKey>,
 ) -> Result<(DonePack, Vec<String>)> {
-    let survey = packs.survey(store, key, id, size)?;
+    let mut survey = packs.survey(store, key, id, size)?;
     let mut entries = Vec::new();
     for group in &survey.groups {
         let narrow = |value: u64| u32::try_from(value).map_err(|_| Error::WriterGone);
         let (group_offset, group_length) = (narrow(group.offset)?, narrow(group.frame.group_length())?);
+        let plain = match check {
+            None => None,
+            Some(naming) => match packs.open_group(store, key, id, group.offset, group_length.into()) {
+                Ok(plain) => Some((naming, plain)),
+                Err(error) if error.is_damage() => {
+                    survey.damage.push(format!("the group at {group_offset}: {error}"));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            },
+        };
         let mut chunk_offset = 0;
         for (name, length) in &group.list.chunks {
-            entries
-                .push((*name, Spot { pack: id, group_offset, group_length, chunk_offset, length: *length }));
+            let sound = plain.as_ref().is_none_or(|(naming, plain)| {
+                plain.slice(chunk_offset, *length).is_some_and(|bytes| naming.name(bytes) == *name)
+            });
+            if sound {
+                let spot = Spot { pack: id, group_offset, group_length, chunk_offset, length: *length };
+                entries.push((*name, spot));
+            } else {
+                survey.damage.push(format!("the group at {group_offset}: chunk {name} does not match its name"));
+            }
             chunk_offset += length;
         }
     }
@@ -75,6 +94,7 @@ pub(crate) fn cover(
     key: &VaultKey,
     packs: &Packs,
     uncovered: &[(PackId, u64)],
+    check: Option<&NamingKey>,
     done: &mut dyn FnMut(Table),
     damage: &mut dyn FnMut(PackId, String),
 ) -> Result<()> {
@@ -82,7 +102,7 @@ pub(crate) fn cover(
     let mut batch = Vec::new();
     let mut count = 0;
     for (id, size) in uncovered {
-        let (pack, bad) = survey(store, key, packs, *id, *size)?;
+        let (pack, bad) = survey(store, key, packs, (*id, *size), check)?;
         bad.into_iter().for_each(|text| damage(*id, text));
         count += pack.entries.len();
         batch.push(pack);

@@ -173,10 +173,13 @@ impl Vault {
         }
         let mut done = |table| inner.index.update(|state: &mut State| state.tables.push(Arc::new(table)));
         // Damage in these packs is for verify to tell; what can be read of them is taken in.
-        merge::cover(&*inner.store, &inner.key, &inner.packs, &uncovered, &mut done, &mut |_, _| {})
+        merge::cover(&*inner.store, &inner.key, &inner.packs, &uncovered, None, &mut done, &mut |_, _| {})
     }
 
     /// Makes the index anew from the packs alone. Gives the number of packs, and what was damaged in them.
+    ///
+    /// Reads everything: what is damaged is left out, so that the next backup stores it again if it can. The old index
+    /// does not know of data that was altered behind its back, and would let backups rest on it.
     pub fn rebuild_index(&self, progress: &mut dyn FnMut(usize, usize)) -> Result<(usize, Vec<String>)> {
         self.writable()?;
         let inner = &*self.inner;
@@ -196,6 +199,7 @@ impl Vault {
                 &inner.key,
                 &inner.packs,
                 part,
+                Some(&inner.config.naming),
                 &mut |table| tables.push(Arc::new(table)),
                 &mut |id, text| {
                     damage.push(format!("packs/{id}: {text}"));

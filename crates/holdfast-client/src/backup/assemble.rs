@@ -21,10 +21,11 @@ const CHECKPOINT_CHUNKS: u64 = 1 << 17;
 /// Bytes of a buffer that is worth a group of its own, if all of it is lacking.
 const WHOLE_BYTES: usize = 2 << 20;
 
-/// What every name of a hard-linked file shares.
+/// What every name of a hard-linked entry shares (symlinks can have several names too).
 struct Linked {
     content: Content,
     xattrs: Vec<Xattr>,
+    link_target: Vec<u8>,
     flags: EntryFlags,
     left: u32,
 }
@@ -232,6 +233,7 @@ impl<'a> Assembler<'a> {
         let linked = self.links.get_mut(&file)?;
         linked.left -= 1;
         metadata.xattrs = linked.xattrs.clone();
+        metadata.link_target = linked.link_target.clone();
         let (content, flags, done) = (linked.content.clone(), linked.flags, linked.left == 0);
         // A name whose size was seen differently belongs to a file that changed meanwhile; the first reading stands.
         if done {
@@ -245,6 +247,7 @@ impl<'a> Assembler<'a> {
         self.links.entry(file).or_insert_with(|| Linked {
             content: entry.content.clone(),
             xattrs: entry.metadata.xattrs.clone(),
+            link_target: entry.metadata.link_target.clone(),
             flags: entry.flags,
             left: entry.metadata.nlink.saturating_sub(1).max(1),
         });

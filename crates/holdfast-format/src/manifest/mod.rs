@@ -133,30 +133,3 @@ pub enum BuildError<E> {
     #[error("{0}")]
     Sink(E),
 }
-
-#[cfg(test)]
-pub(crate) mod testing {
-    //! Nodes in memory.
-    use super::*;
-    use std::collections::HashMap;
-
-    #[derive(Default, Debug)]
-    pub(crate) struct Memory(pub(crate) HashMap<ChunkName, Vec<u8>>);
-
-    impl NodeSink for Memory {
-        type Error = std::convert::Infallible;
-        fn node(&mut self, name: ChunkName, bytes: Vec<u8>) -> std::result::Result<(), Self::Error> {
-            self.0.insert(name, bytes);
-            Ok(())
-        }
-    }
-
-    impl NodeSource for Memory {
-        type Error = ChunkName;
-        fn node(&self, name: &ChunkName, length: u32) -> std::result::Result<Bytes, ChunkName> {
-            let bytes = self.0.get(name).ok_or(*name)?;
-            assert_eq!(bytes.len(), length as usize);
-            Ok(Bytes::copy_from_slice(bytes))
-        }
-    }
-}

@@ -107,16 +107,13 @@ fn harmed(lab: &Lab, [target, partner]: &[Key; 2], harm: Harm) -> MemoryStore {
 
 /// The kind of an error, without its numbers.
 fn kind(error: &Error) -> &'static str {
-    use holdfast_store::Error as Store;
     match error {
-        Error::NoVault { .. } => "no vault",
-        Error::WrongKey { .. } => "wrong key",
+        Error::NoVault { .. } => "novault",
+        Error::WrongKey { .. } => "wrongkey",
         Error::Damaged { .. } => "damaged",
-        Error::ChunkMissing(_) => "chunk missing",
-        Error::ChunkDamaged { .. } => "chunk damaged",
-        Error::NoImage(_) => "no image",
-        Error::Store(Store::Short { .. }) => "too short",
-        Error::Store(Store::Missing { .. }) => "missing",
+        Error::ChunkMissing(_) => "missing",
+        Error::ChunkDamaged { .. } => "badchunk",
+        Error::NoImage(_) => "noimage",
         other => panic!("not a clear error for damage: {other:?}"),
     }
 }
@@ -163,7 +160,7 @@ fn losses(vault: &Vault, record: &ImageRecord, expected: &Tree) -> (BTreeSet<Vec
 fn list_images(lab: &Lab, vault: &Vault) -> &'static str {
     let listed = vault.images().unwrap();
     let hurt = listed.iter().find(|listed| listed.image == lab.images[HURT].0);
-    hurt.map_or("not listed", |hurt| outcome(hurt.record.as_ref().map(|_| "ok")))
+    hurt.map_or("unlisted", |hurt| outcome(hurt.record.as_ref().map(|_| "ok")))
 }
 
 /// Verifies, and compares what is said to be affected with what cannot be read.
@@ -206,10 +203,10 @@ fn back_up_again(lab: &Lab, vault: &Vault, number: u64) -> &'static str {
         Ok(committed) => {
             let whole = restore(vault, &committed.record).is_ok_and(|found| found == lab.hurt_tree);
             match (committed.record.counts.chunks_new, whole) {
-                (0, true) => "whole, nothing new",
-                (0, false) => "hurt, nothing new",
-                (_, true) => "whole, stored again",
-                (_, false) => "hurt, stored in part",
+                (0, true) => "same",
+                (0, false) => "HURT",
+                (_, true) => "stored",
+                (_, false) => "HALFHURT",
             }
         }
     }
@@ -238,8 +235,8 @@ fn whole_images(lab: &Lab, vault: &Vault) -> Vec<ImageId> {
 /// One line: kind, harm, and what comes of list, ls, restore, verify, verify --read-data, backup, clean-up, and of a
 /// backup after the index was rebuilt.
 fn row(lab: &Lab, name: &str, target: &[Key; 2], harm: Harm) -> String {
-    let mut line = format!("{name:12} | {harm:10?} ");
-    let mut cell = |text: &str| write!(line, "| {text:20}").unwrap();
+    let mut line = format!("{name:12} {:11}", format!("{harm:?}"));
+    let mut cell = |text: &str| write!(line, " {text:8}").unwrap();
     let store = harmed(lab, target, harm);
     let before = objects(&store);
     match try_open(store.clone(), Mode::Read) {
@@ -292,17 +289,65 @@ fn row(lab: &Lab, name: &str, target: &[Key; 2], harm: Harm) -> String {
 #[test]
 fn matrix() {
     let lab = lab();
-    let mut found = String::new();
+    let columns = ["list", "ls", "restore", "verify", "+data", "backup", "cleanup", "rebuilt"];
+    let mut found = format!("{:12} {:11}", "kind", "harm");
+    columns.iter().for_each(|column| write!(found, " {column:8}").unwrap());
+    found = found.trim_end().to_owned() + "\n";
     for (name, target) in &lab.targets {
         for harm in HARMS {
             writeln!(found, "{}", row(&lab, name, target, harm)).unwrap();
         }
     }
-    for (found, expected) in found.lines().zip(EXPECTED.trim().lines()) {
-        assert_eq!(found, expected.trim_end(), "\n\nthe whole table:\n{}", found);
+    for (line, expected) in found.lines().zip(EXPECTED.trim().lines()) {
+        assert_eq!(line, expected.trim_end(), "the whole table:\n{found}");
     }
-    assert_eq!(found.lines().count(), EXPECTED.trim().lines().count(), "\n{found}");
+    assert_eq!(found.lines().count(), EXPECTED.trim().lines().count(), "the whole table:\n{found}");
 }
 
+/// The words: `missing` and `badchunk` are errors about one chunk, `damaged` about an object; an image may be `unlisted`
+/// (its record is gone). Verify finds the vault `clean`, has `named` the object that was damaged, or has only `told` of
+/// damage. A backup of the same content is whole with nothing stored (`same`) or something (`stored`), or it rests on
+/// damage (`HURT`).
+///
+/// Today's wrong answers: data that was altered behind an intact list (the two packs, flipped) is only found by who
+/// reads it, so a backup builds on it until the index is rebuilt. And who only reads does not find what lies in packs
+/// that a lost index covered.
 const EXPECTED: &str = "
+kind         harm        list     ls       restore  verify   +data    backup   cleanup  rebuilt
+config       Missing     novault  novault  novault  novault  novault  novault  novault  novault
+config       Truncated   damaged  damaged  damaged  damaged  damaged  damaged  damaged  damaged
+config       Flipped     damaged  damaged  damaged  damaged  damaged  damaged  damaged  damaged
+config       FlippedEnd  damaged  damaged  damaged  damaged  damaged  damaged  damaged  damaged
+config       Swapped     ok       badchunk badchunk told     told     stored   badchunk stored
+config       Empty       damaged  damaged  damaged  damaged  damaged  damaged  damaged  damaged
+data pack    Missing     ok       ok       missing  named    named    stored   ok       stored
+data pack    Truncated   ok       ok       missing  named    named    stored   ok       stored
+data pack    Flipped     ok       ok       damaged  clean    named    HURT     ok       stored
+data pack    FlippedEnd  ok       ok       ok       clean    named    same     ok       same
+data pack    Swapped     ok       ok       damaged  named    named    HURT     ok       same
+data pack    Empty       ok       ok       missing  named    named    stored   ok       stored
+node pack    Missing     ok       missing  missing  named    named    stored   missing  stored
+node pack    Truncated   ok       missing  missing  named    named    stored   missing  stored
+node pack    Flipped     ok       damaged  damaged  told     named    HURT     damaged  stored
+node pack    FlippedEnd  ok       ok       ok       clean    named    same     ok       same
+node pack    Swapped     ok       damaged  damaged  named    named    HURT     missing  same
+node pack    Empty       ok       missing  missing  named    named    stored   missing  stored
+index table  Missing     ok       missing  missing  told     told     same     ok       same
+index table  Truncated   ok       missing  missing  named    named    same     ok       same
+index table  Flipped     ok       damaged  damaged  named    named    damaged  damaged  same
+index table  FlippedEnd  ok       missing  missing  named    named    same     ok       same
+index table  Swapped     ok       missing  missing  named    named    same     ok       same
+index table  Empty       ok       missing  missing  named    named    same     ok       same
+image record Missing     unlisted noimage  noimage  clean    clean    same     ok       same
+image record Truncated   damaged  damaged  damaged  named    named    same     damaged  same
+image record Flipped     damaged  damaged  damaged  named    named    same     damaged  same
+image record FlippedEnd  damaged  damaged  damaged  named    named    same     damaged  same
+image record Swapped     damaged  damaged  damaged  named    named    same     damaged  same
+image record Empty       damaged  damaged  damaged  named    named    same     damaged  same
+mark         Missing     ok       ok       ok       clean    clean    same     ok       same
+mark         Truncated   ok       ok       ok       clean    clean    same     ok       same
+mark         Flipped     ok       ok       ok       clean    clean    same     ok       same
+mark         FlippedEnd  ok       ok       ok       clean    clean    same     ok       same
+mark         Swapped     ok       ok       ok       clean    clean    same     ok       same
+mark         Empty       ok       ok       ok       clean    clean    same     ok       same
 ";

@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // to fail is to panic
 
+mod concurrency;
 mod crash;
 mod damage;
 mod round_trip;
+mod salvage;
 mod support;

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use holdfast_format::VaultKey;
 use holdfast_format::chunker::{Chunker, Sizes};
 use holdfast_format::group::{Compressor, Encoding, List, PLAIN_MAX};
 use holdfast_format::manifest::{BuildError, Builder, ContentBuilder, NodeSink, ReadError};
 use holdfast_format::record::ImageRecord;
+use holdfast_format::{NamingKey, VaultKey, config};
 use holdfast_store::{Key, MemoryStore, Store};
 use holdfast_types::{
     ChunkName, Content, Counts, Entry, EntryFlags, ImageId, JobId, Kind, Metadata, Owner, Piece, Place,
-    Timestamp, place_of,
+    Timestamp, VaultId, place_of,
 };
 use holdfast_vault::cleanup::{self, Margins};
 use holdfast_vault::{Committed, Error, GroupData, ImageDraft, Ingest, Mode, Result, Vault};
@@ -38,9 +38,17 @@ pub(crate) fn vault_key() -> VaultKey {
 /// A new vault in memory, open for writing.
 pub(crate) fn new_vault() -> (MemoryStore, Vault) {
     let store = MemoryStore::new();
-    Vault::init(&store, &vault_key(), SIZES).unwrap();
+    put_config(&store, 1);
     let vault = open(&store);
     (store, vault)
+}
+
+/// A config as `Vault::init` makes one, but with a naming key that is known: chunks are cut at the same places and have
+/// the same names in every run.
+pub(crate) fn put_config(store: &MemoryStore, seed: u8) {
+    let naming = NamingKey::from_bytes([seed; 32]);
+    let config = config::encode(&vault_key(), [seed; 32], VaultId([seed; 16]), &naming, SIZES).unwrap();
+    store.raw_put(&Key::new(config::OBJECT_KEY).unwrap(), config);
 }
 
 pub(crate) fn open(store: &MemoryStore) -> Vault {

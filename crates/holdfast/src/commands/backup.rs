@@ -21,7 +21,7 @@ use crate::{glob, json, text};
 const EXAMPLES: &str = "\
 Examples:
   holdfast backup ~/work
-  holdfast backup /etc /home --exclude '*.tmp' --exclude-caches --name nightly
+  holdfast backup /etc /srv --exclude '*.tmp' --exclude-caches --name nightly
   holdfast backup / --one-file-system --vault /mnt/disk/vault --json
 
 A GLOB without a slash is about names anywhere; with a slash at its head about whole paths; with one inside about the

@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 use std::iter::Peekable;
 
 use holdfast_format::manifest::{Entries, Placed, ReadError};
-use holdfast_format::record::ImageRecord;
 use holdfast_types::{Entry, sanitise};
 use holdfast_vault::{Error as VaultError, Vault};
 use serde::Serialize;
@@ -92,11 +91,12 @@ impl Args {
             match step {
                 Step::Lost(side, error) => {
                     lost = true;
-                    tell_lost(console, side, [&first, &second], &error);
+                    listing::tell_lost(console, [&first, &second][side], &error);
                 }
                 Step::Removed(placed) => printer.print("removed", &placed.path(), &[])?,
                 Step::Added(placed) => printer.print("added", &placed.path(), &[])?,
-                Step::Both(old, new) => {
+                Step::Both(pair) => {
+                    let [old, new] = *pair;
                     let what = differences(&old.entry, &new.entry);
                     if what.is_empty() {
                         continue;
@@ -119,14 +119,10 @@ impl Args {
     }
 }
 
-fn tell_lost(console: &Console, side: usize, records: [&ImageRecord; 2], error: &ReadError<VaultError>) {
-    listing::tell_lost(console, records[side], error);
-}
-
 enum Step {
-    Removed(Placed),
-    Added(Placed),
-    Both(Placed, Placed),
+    Removed(Box<Placed>),
+    Added(Box<Placed>),
+    Both(Box<[Placed; 2]>),
     /// A part of the first (0) or second (1) cannot be read.
     Lost(usize, ReadError<VaultError>),
 }
@@ -147,15 +143,15 @@ impl Iterator for Merge<'_> {
             (None, Some(_)) | (Some(Ok(_)), Some(Err(_))) => Ordering::Greater,
             (Some(Ok(a)), Some(Ok(b))) => a.compare(&b.directory, &b.entry.name),
         };
-        let step = |side: usize, item, some: fn(Placed) -> Step| match item {
-            Ok(placed) => some(placed),
+        let step = |side: usize, item, some: fn(Box<Placed>) -> Step| match item {
+            Ok(placed) => some(Box::new(placed)),
             Err(error) => Step::Lost(side, error),
         };
         match order {
             Ordering::Less => self.first.next().map(|item| step(0, item, Step::Removed)),
             Ordering::Greater => self.second.next().map(|item| step(1, item, Step::Added)),
             Ordering::Equal => match (self.first.next()?, self.second.next()?) {
-                (Ok(a), Ok(b)) => Some(Step::Both(a, b)),
+                (Ok(old), Ok(new)) => Some(Step::Both(Box::new([old, new]))),
                 (Err(error), _) => Some(Step::Lost(0, error)),
                 (_, Err(error)) => Some(Step::Lost(1, error)),
             },

@@ -17,7 +17,7 @@ use crate::select::At;
 const EXAMPLES: &str = "\
 Examples:
   holdfast find 'report*.odt'                      in all images, the newest first
-  holdfast find '/home/ann/**/*.key' --image latest
+  holdfast find '/etc/**/*.key' --image latest
   holdfast find .ssh/ --json
 
 A GLOB without a slash is about names; with a slash at its head about whole paths; with one inside about the last parts

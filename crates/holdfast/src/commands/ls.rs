@@ -17,8 +17,8 @@ use crate::select::{At, image_path};
 const EXAMPLES: &str = "\
 Examples:
   holdfast ls latest                         the paths that were backed up
-  holdfast ls latest /home/ann --long        what is in a directory
-  holdfast ls 3f2a /home --recursive --json";
+  holdfast ls latest /srv/www --long         what is in a directory
+  holdfast ls 3f2a /srv --recursive --json";
 
 /// List what is in an image
 ///

@@ -51,7 +51,9 @@ fn the_second_run_reads_only_what_changed() {
         host.run(["backup", &host.text("src"), "--json", "--name", "other"]).assert_ok().json().unwrap();
     assert!(json["parent"].is_string() && json["parent"] != first.as_str(), "{json}");
     let all = host.run(["backup", &host.text("src"), "--json", "--rehash"]).assert_ok().json().unwrap();
-    assert_eq!((&all["bytes_read"], &all["chunks_new"]), (&100_007.into(), &0.into()), "{all}");
+    assert_eq!(all["bytes_read"], 100_007, "{all}");
+    // Nothing of the contents is new; a part of the manifest may be.
+    assert!(all["bytes_added"].as_u64().unwrap() < 5000, "{all}");
     assert_eq!(host.images().len(), 4);
 }
 
@@ -91,16 +93,16 @@ fn what_is_excluded_is_not_there() {
 #[test]
 fn the_vault_is_left_out_of_its_own_images() {
     let host = Host::new();
-    host.make("home", &small());
-    let vault = host.text("home/a [b]*/vault");
+    host.make("top", &small());
+    let vault = host.text("top/a [b]*/vault");
     host.run(["vault", "init", &vault]).assert_ok();
     for _ in 0..2 {
-        host.run(["backup", &host.text("home"), "--vault", &vault]).assert_ok();
+        host.run(["backup", &host.text("top"), "--vault", &vault]).assert_ok();
     }
     let listed = host.run(["ls", "latest", "--recursive", "--vault", &vault]).assert_ok().text();
-    assert!(listed.contains("/home/a [b]*") && !listed.contains("vault"), "{listed}");
+    assert!(listed.contains("/top/a [b]*") && !listed.contains("vault"), "{listed}");
     // By way of a symlink too.
-    std::os::unix::fs::symlink(host.path("home"), host.path("link")).unwrap();
+    std::os::unix::fs::symlink(host.path("top"), host.path("link")).unwrap();
     host.run(["backup", &format!("{}/", host.text("link")), "--vault", &vault]).assert_ok();
     let listed = host.run(["ls", "latest", "--recursive", "--vault", &vault]).assert_ok().text();
     assert!(!listed.contains("vault"), "{listed}");
