@@ -8,7 +8,7 @@ from errors import Damage, ReaderError, UsageError
 from vault import MIB
 
 RECORD_MAX = 16 * MIB
-MARK_MAX = 4096  # the page gives no bound
+MARK_MAX = 4096
 FAULTS_MAX = 1000
 HEIGHT_MAX = 8
 
@@ -30,7 +30,7 @@ class ImageKey:
 
 def _open_whole(vault, key, kind, bound):
     stored = vault.open(key, kind)
-    if stored.size > sealing.HEADER_SIZE + bound + sealing.TAG_SIZE:
+    if stored.size > bound:
         raise Damage(f"{key}: larger than it may be")
     sealed = stored.read(sealing.HEADER_SIZE, stored.size - sealing.HEADER_SIZE)
     return stored.opener.open(sealed, 0, sealing.WHOLE, stored.place, key)
@@ -64,6 +64,8 @@ def read_image(vault, image):
         raise Damage(f"{key}: is the record of image {record.image_id.hex()}")
     if len(record.job_id) != 16 or sealing.image_id(record.job_id) != record.image_id:
         raise Damage(f"{key}: its image id does not come from its job id")
+    if record.started_millis != image.millis or int.from_bytes(record.job_id[:6], "big") != image.millis:
+        raise Damage(f"{key}: its time is not that of its job")
     if len(record.root_node) not in (0, 32) or len(record.parent) not in (0, 16):
         raise Damage(f"{key}: a name or an id has a wrong length")
     if record.root_height > HEIGHT_MAX:

@@ -13,6 +13,8 @@ from vault import CHUNK_MAX
 
 END_MAGIC = b"HFIE"
 ENTRIES_MAX = 4096
+BLOCK_MAX = 1 << 20
+FOOTER_MAX = 1 << 30
 FILTER_BLOCK = 32
 
 
@@ -45,6 +47,8 @@ class Table:
         self._end = size - 8 - length
         if tail[4:] != END_MAGIC or self._end < sealing.HEADER_SIZE:
             raise Damage(f"{key}: its end is lost")
+        if length > FOOTER_MAX:
+            raise Damage(f"{key}: a footer of {length} bytes is out of bounds")
         what = f"{key}: footer"
         sealed = self.object.read(self._end, length, "the footer")
         associated = self.object.place + tail
@@ -67,6 +71,8 @@ class Table:
         if any(len(name) != 32 for name in self._first_names) or self._first_names != sorted(self._first_names):
             raise Damage(f"{what}: the first names of its blocks are not in order")
         for _, offset, length in self._blocks:
+            if length > BLOCK_MAX:
+                raise Damage(f"{what}: a block of {length} bytes is out of bounds")
             if offset < sealing.HEADER_SIZE or offset + length > self._end:
                 raise Damage(f"{what}: a block lies outside of the table")
 

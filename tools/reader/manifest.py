@@ -80,8 +80,12 @@ def check_entry(entry, owners):
         raise Damage(f"{what}: an extended attribute out of bounds")
     if len(names) > 4096 or sum(map(len, names)) + sum(sizes) > 1 << 20 or any(a >= b for a, b in zip(names, names[1:])):
         raise Damage(f"{what}: extended attributes too many, too large or out of order")
-    if entry.depth > DEPTH_MAX:
+    if entry.depth > DEPTH_MAX or (entry.depth and not entry.content.lengths):
         raise Damage(f"{what}: content of depth {entry.depth}")
+    if entry.kind != SYMLINK and target:
+        raise Damage(f"{what}: a link target on what is no link")
+    if entry.kind != FILE and entry.content.lengths:
+        raise Damage(f"{what}: content on what is no file")
 
 
 class Manifest:
@@ -137,6 +141,8 @@ class Manifest:
     def _leaf(self, leaf, what):
         steps = []
         for run in leaf.runs:
+            if not run.entries:
+                raise Damage(f"{what}: a run without entries")
             for entry in run.entries:
                 check_entry(entry, len(leaf.owners))
                 item = Item(run.directory, entry, leaf.owners[entry.owner])
@@ -175,6 +181,8 @@ def _pieces(chunks, listed, depth, what):
     for at, (name, length) in enumerate(zip(names, listed.lengths)):
         if length < 1 or (depth == 0 and name != HOLE and length > CHUNK_MAX):
             raise Damage(f"{what}: a piece of {length} bytes is out of bounds")
+        if depth and name == HOLE:
+            raise Damage(f"{what}: a hole among lists")
         if depth == 0:
             yield (None if name == HOLE else name), length
             continue

@@ -19,6 +19,8 @@ DATA_MAX = 9 * MIB
 PLAIN_MAX = 8 * MIB
 CHUNKS_MAX = 65536
 PACK_MAX = (1 << 32) - 1
+FOOTER_MAX = 16 * MIB
+NO_CHUNK = bytes(32)
 WINDOW = MIB
 
 
@@ -68,9 +70,11 @@ class Pack:
         start = size - 8 - length
         if tail[4:] != END_MAGIC or start < sealing.HEADER_SIZE:
             raise Damage(f"{key}: its end is lost")
+        if length > FOOTER_MAX:
+            raise Damage(f"{key}: a footer of {length} bytes is out of bounds")
         sealed = self.object.read(start, length, "the footer")
         what = f"{key}: footer"
-        plain = self.object.opener.open(sealed, 0, sealing.PACK_FOOTER, tail, what)
+        plain = self.object.opener.open(sealed, 0, sealing.PACK_FOOTER, self.object.place + tail, what)
         offsets = list(wire.parse("PackFooter", plain, what).group_offsets)
         if len(set(offsets)) != len(offsets):
             raise Damage(f"{what}: lists a group twice")
@@ -92,10 +96,12 @@ class Pack:
         listed = wire.parse("GroupList", plain, what)
         names = wire.split(listed.names, 32, what)
         lengths = list(listed.lengths)
-        if len(names) != len(lengths) or len(names) > CHUNKS_MAX:
+        if len(names) != len(lengths) or not 1 <= len(names) <= CHUNKS_MAX:
             raise Damage(f"{what}: {len(names)} names and {len(lengths)} lengths")
         if any(not 1 <= length <= CHUNK_MAX for length in lengths) or sum(lengths) > PLAIN_MAX:
             raise Damage(f"{what}: lengths of chunks are out of bounds")
+        if NO_CHUNK in names:
+            raise Damage(f"{what}: names a chunk as only holes are named")
         if listed.encoding not in (0, 1):
             raise Damage(f"{what}: unknown encoding {listed.encoding}")
         return Group(

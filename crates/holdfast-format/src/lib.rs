@@ -19,6 +19,8 @@ pub mod record;
 pub mod seal;
 mod wire;
 #[cfg(test)]
+mod vectors;
+#[cfg(test)]
 mod wire_tests;
 
 pub use error::{Error, Result};

@@ -98,8 +98,14 @@ impl Ingest {
     /// Of these chunks, which must be sent? What is not must not be deleted before this job ends: its pack is pinned.
     /// A chunk is asked for once: from then on it counts as on its way.
     pub fn claim(&self, names: &[ChunkName]) -> Result<Vec<bool>> {
-        let spots = self.vault.locate(names)?;
+        let inner = &*self.vault.inner;
+        let before = inner.index.state();
+        let mut spots = self.vault.locate(names)?;
         let mut claims = self.claims.lock();
+        if !Arc::ptr_eq(&before, &inner.index.state()) {
+            // A checkpoint may have put chunks into the index that were on their way: neither look would see them.
+            spots = self.vault.locate(names)?;
+        }
         let packs: HashSet<PackId> = spots
             .iter()
             .flatten()

@@ -36,8 +36,11 @@ pub(crate) struct VaultArgs {
 pub(crate) struct Chosen {
     /// The vault's directory.
     pub(crate) dir: PathBuf,
-    /// Nobody chose it, so that it is made on first use.
+    /// Nobody chose it.
     is_default: bool,
+    /// A backup makes it: the default one, and one in a directory that is to be made too. A directory that is there
+    /// and holds no vault may be a mount point whose disk is missing: only `vault init` makes a vault in it.
+    is_made: bool,
     /// Where keys lie.
     pub(crate) keys: Keys,
 }
@@ -52,7 +55,9 @@ impl VaultArgs {
         let dir = named.unwrap_or_else(|| state.vault());
         // An absolute path in messages and beside the key says more.
         let dir = std::path::absolute(&dir).unwrap_or(dir);
-        Ok(Chosen { dir, is_default, keys: Keys::new(state.keys()) })
+        let parent_there = || dir.parent().is_some_and(Path::is_dir);
+        let is_made = is_default || (std::fs::symlink_metadata(&dir).is_err() && parent_there());
+        Ok(Chosen { dir, is_default, is_made, keys: Keys::new(state.keys()) })
     }
 
     /// Opens the chosen vault for reading.
@@ -115,13 +120,13 @@ impl Chosen {
         Ok(Vault::open(Arc::new(store), &key, Mode::Read)?)
     }
 
-    /// Opens the vault for writing, waiting for others that write it. The default vault is made if it is not there.
+    /// Opens the vault for writing, waiting for others that write it, and makes it if a backup may.
     pub(crate) fn write(&self, console: &Console) -> Result<Vault> {
         let store = self.write_store(console)?;
         let key = match Vault::key_needed(&store) {
             Ok(id) => self.key(id)?,
             // Made by nobody yet, or by a run that ended before it had a key: nothing is in it.
-            Err(VaultError::NoVault { .. }) if self.is_default && is_bare(&store)? => {
+            Err(VaultError::NoVault { .. }) if self.is_made && is_bare(&store)? => {
                 let (_, key) = set_up(&store, &self.keys)?;
                 announce_key(console, &self.dir, &self.keys, key.id());
                 key
@@ -133,7 +138,7 @@ impl Chosen {
     }
 
     fn write_store(&self, console: &Console) -> Result<LocalStore> {
-        if self.is_default && !self.exists() {
+        if self.is_made && !self.exists() {
             match LocalStore::create(&self.dir) {
                 // Another process makes it just now, or was about to.
                 Err(StoreError::Busy { .. } | StoreError::NotEmpty { .. }) => {}
@@ -156,7 +161,7 @@ impl Chosen {
 
     /// Opens the vault for a dry run of a backup: as it is, or as it would be made.
     pub(crate) fn read_or_imagine(&self, console: &Console) -> Result<Vault> {
-        if self.exists() || !self.is_default {
+        if self.exists() || !self.is_made {
             return self.read(console);
         }
         let (store, key) = (MemoryStore::new(), keys::generate()?);

@@ -108,7 +108,7 @@ class Maker:
         if footer:
             plain = message("PackFooter", group_offsets=offsets).SerializeToString()
             tail = struct.pack("<I", len(plain) + 16) + b"HFPE"
-            raw += sealed.part(0, 3, plain, tail) + tail
+            raw += sealed.part(0, 3, plain, sealed.header + sealed.key + tail) + tail
         self.sizes[pack_id] = len(raw)
         self.put(key, raw)
         return pack_id
@@ -151,8 +151,10 @@ class Maker:
         return self.put(key, sealed.header + sealed.part(0, 0, body.SerializeToString(), sealed.header + sealed.key))
 
     def image(self, millis=MILLIS, job_id=JOB_ID, **fields):
+        job_id = millis.to_bytes(6, "big") + job_id[6:]
         image_id = derived("image id", job_id)[:16]
         record = {"image_id": image_id, "job_id": job_id, "name": "work", "host": "here", "roots": [b"/t"]}
+        record["started_millis"] = millis
         record.update(fields)
         return self.whole(b"HFIM", f"images/{millis:012x}-{image_id.hex()}", message("ImageRecord", **record))
 

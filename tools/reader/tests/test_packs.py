@@ -87,6 +87,8 @@ def test_salvage_passes_a_magic_that_is_no_group(maker):
         ({"lengths": [0, 1001]}, "out of bounds"),
         ({"lengths": [1, 8 << 20]}, "out of bounds"),
         ({"encoding": 2}, "unknown encoding"),
+        ({"names": b"", "lengths": []}, "0 names"),
+        ({"names": bytes(64)}, "only holes"),
     ],
 )
 def test_lists_out_of_bounds(maker, changed, words):
@@ -131,10 +133,18 @@ def test_footer_offsets_must_lie_in_the_pack(maker):
         sealed = Sealed(b"HFPK", "packs/bb/" + "b" * 32)
         plain = message("PackFooter", group_offsets=offsets).SerializeToString()
         tail = struct.pack("<I", len(plain) + 16) + b"HFPE"
-        raw = sealed.header + sealed.part(0, 3, plain, tail) + tail
+        raw = sealed.header + sealed.part(0, 3, plain, sealed.header + sealed.key + tail) + tail
         maker.put("packs/bb/" + "b" * 32, raw)
         with pytest.raises(Damage, match="footer"):
             open_pack(maker, "b" * 32).group_offsets()
+
+
+def test_footer_is_bound_to_its_place(maker):
+    pack_id = maker.pack(CHUNKS)
+    other = "c" * 32
+    maker.put(f"packs/cc/{other}", path_of(maker, pack_id).read_bytes())
+    with pytest.raises(Damage, match="footer"):
+        open_pack(maker, other).group_offsets()
 
 
 def test_chunk_that_is_not_what_its_name_says(maker):

@@ -89,11 +89,7 @@ impl Builder {
         if self.leaf.count >= LEAF_MAX || self.leaf.bytes >= LEAF_BYTES_MAX {
             return true;
         }
-        self.leaf.count >= LEAF_MIN && {
-            let mut hasher = blake3::Hasher::new();
-            hasher.update(directory).update(&[0]).update(name);
-            hasher.finalize().as_bytes()[0] % 32 == 0
-        }
+        self.leaf.count >= LEAF_MIN && begins_leaf(directory, name)
     }
 
     fn flush_leaf<S: NodeSink>(&mut self, sink: &mut S) -> Result<(), BuildError<S::Error>> {
@@ -185,4 +181,11 @@ impl Builder {
         }
         Ok(None)
     }
+}
+
+/// Whether a leaf that is long enough ends before this entry.
+pub(crate) fn begins_leaf(directory: &[u8], name: &[u8]) -> bool {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(directory).update(&[0]).update(name);
+    hasher.finalize().as_bytes()[0] % 32 == 0
 }

@@ -29,6 +29,8 @@ use holdfast_types::{ChunkName, Entry, Place};
 pub(crate) use bounds::check_path;
 pub use bounds::{DIRECTORY_MAX, MESSAGES_MAX};
 pub use builder::Builder;
+#[cfg(test)]
+pub(crate) use builder::begins_leaf;
 pub use compare::{Compare, Pair, Side, compare};
 pub use content::ContentBuilder;
 pub use pieces::Pieces;

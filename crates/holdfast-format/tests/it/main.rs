@@ -1,5 +1,5 @@
-//! The stored format through its public face: what is written is read again, what is odd is refused, and what the page
-//! shows as examples is what the program does. One file per theme.
+//! The stored format through its public face: what is written is read again, and what is odd is refused with a reason.
+//! One file per theme. The page's messages and examples are checked inside of the crate.
 
 mod chunker;
 mod compare;
@@ -11,4 +11,3 @@ mod manifest;
 mod manifest_edits;
 mod message;
 mod support;
-mod vectors;

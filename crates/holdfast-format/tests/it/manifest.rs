@@ -127,7 +127,7 @@ fn what_a_reader_would_refuse_is_not_written() {
 #[test]
 fn very_deep_trees_make_nodes_within_their_bound() {
     let deep: String = (0..1000).map(|level| format!("/{level:0250}")).collect();
-    let files = (0..100).map(|at| place(format!("{deep}/{at:03}"), "file"));
+    let files = (0..60).map(|at| place(format!("{deep}/{at:03}"), "file"));
     let model: Model = files.map(|place| (place, plain_entry("file"))).collect();
     let (nodes, root) = build(&model);
     assert!(nodes.made.values().all(|bytes| bytes.len() <= NODE_MAX as usize));

@@ -71,3 +71,18 @@ fn what_is_no_vault_is_told_and_left_as_it_is() {
     }
     assert_eq!(std::fs::read_dir(&src).unwrap().count(), 3);
 }
+
+#[test]
+fn backup_makes_a_named_vault_but_not_in_a_directory_that_is_there() {
+    let (host, _) = Host::with_image();
+    let (src, new) = (host.text("src"), host.text("new"));
+    let made = host.run(["backup", &src, "--vault", &new]).assert_ok();
+    assert!(made.stderr.contains("made a vault in"), "{made}");
+    host.run(["verify", "--vault", &new]).assert_ok();
+    // As an unmounted disk leaves it.
+    let mount_point = host.text("mount-point");
+    std::fs::create_dir(&mount_point).unwrap();
+    let refused = host.run(["backup", &src, "--vault", &mount_point]).assert_code(3);
+    assert!(refused.stderr.contains("vault init"), "{refused}");
+    assert_eq!(std::fs::read_dir(&mount_point).unwrap().count(), 0);
+}
