@@ -22,7 +22,7 @@ impl Filter {
 
     /// Takes stored bytes.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
-        if bytes.len() % BLOCK == 0 {
+        if bytes.len().is_multiple_of(BLOCK) {
             Ok(Self { bytes })
         } else {
             Err(Error::Invalid { what: "the filter's length" })

@@ -176,6 +176,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    #[allow(clippy::cast_possible_truncation)]
     fn golden_text_and_id() {
         let key = VaultKey::from_bytes(std::array::from_fn(|i| i as u8));
         assert_eq!(

@@ -17,9 +17,9 @@ pub mod mark;
 pub mod pack;
 pub mod record;
 pub mod seal;
-mod wire;
 #[cfg(test)]
 mod vectors;
+mod wire;
 #[cfg(test)]
 mod wire_tests;
 

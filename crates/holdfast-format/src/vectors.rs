@@ -1,5 +1,7 @@
 //! The examples in the appendix of docs/format.md, made again by the program. A change here is a change of the format.
 
+#![allow(clippy::cast_possible_truncation)]
+
 use holdfast_types::{ChunkName, JobId, to_hex};
 
 use crate::chunker::{Chunker, Sizes};
@@ -46,8 +48,10 @@ fn examples() -> Vec<(&'static str, String)> {
     let naming = NamingKey::from_bytes([5; 32]);
     let sizes = Sizes { min: 4 << 10, normal: 16 << 10, max: 64 << 10 };
     let gear: Vec<String> = naming.gear_table()[..4].iter().map(|value| format!("{value:016x}")).collect();
-    let job = JobId::from_slice(&holdfast_types::from_hex::<16>("01941f297c007abc8def0123456789ab").unwrap()).unwrap();
-    let mark = seal_object(&vault_key(), ObjectKind::Mark, [2; 32], "marks/aa", &crate::mark::encode(1_700_000_000));
+    let job = JobId::from_slice(&holdfast_types::from_hex::<16>("01941f297c007abc8def0123456789ab").unwrap())
+        .unwrap();
+    let mark =
+        seal_object(&vault_key(), ObjectKind::Mark, [2; 32], "marks/aa", &crate::mark::encode(1_700_000_000));
     let leaf_begins = (0..).find(|number| begins_leaf(b"/d", format!("f{number}").as_bytes())).unwrap();
     vec![
         ("key-text", vault_key().to_text().to_string()),

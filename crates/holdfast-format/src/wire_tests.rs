@@ -1,6 +1,8 @@
 //! docs/format.proto against wire.rs, so that the page and the program cannot drift apart: the text of both declares the
 //! same messages, and what prost encodes is decoded and encoded again by the rules of the page alone.
 
+#![allow(clippy::cast_possible_truncation)]
+
 use std::collections::BTreeMap;
 
 use prost::Message;
@@ -153,7 +155,11 @@ fn agrees<M: Message + Default + PartialEq>(name: &str, message: &M) {
     assert_eq!(again, encoded, "{name}");
     assert!(*message == M::decode(again.as_slice()).unwrap(), "{name}");
     seen.dedup();
-    assert_eq!(seen, schema[name].keys().copied().collect::<Vec<_>>(), "{name}: a field is not set, or not encoded");
+    assert_eq!(
+        seen,
+        schema[name].keys().copied().collect::<Vec<_>>(),
+        "{name}: a field is not set, or not encoded"
+    );
 }
 
 // No `..Default::default()` below: a new field must be set here too.
@@ -161,7 +167,8 @@ fn agrees<M: Message + Default + PartialEq>(name: &str, message: &M) {
 #[test]
 fn configs_agree() {
     agrees("PlainConfig", &PlainConfig { vault_id: vec![1; 16], key_id: vec![2; 8] });
-    let secret = SecretConfig { naming_key: vec![1; 32], chunk_min: 4096, chunk_normal: u32::MAX, chunk_max: 1 };
+    let secret =
+        SecretConfig { naming_key: vec![1; 32], chunk_min: 4096, chunk_normal: u32::MAX, chunk_max: 1 };
     agrees("SecretConfig", &secret);
 }
 

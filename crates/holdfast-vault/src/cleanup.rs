@@ -223,7 +223,9 @@ impl Run<'_> {
 
     /// Takes marks away from packs that are needed, as when a job that was running at the last clean-up used them.
     fn unmark(&mut self, tallies: &HashMap<PackId, Tally>) -> Result<()> {
-        for pack in self.state().marks.keys().filter(|pack| tallies.get(pack).is_some_and(|tally| !tally.dead())) {
+        for pack in
+            self.state().marks.keys().filter(|pack| tallies.get(pack).is_some_and(|tally| !tally.dead()))
+        {
             self.report.unmarked += 1;
             if self.pretended.is_none() {
                 self.store().delete(&mark_key(*pack)?)?;

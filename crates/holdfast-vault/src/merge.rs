@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use holdfast_format::{NamingKey, VaultKey};
 use holdfast_format::index::{Block, Place};
+use holdfast_format::{NamingKey, VaultKey};
 use holdfast_store::Store;
 use holdfast_types::{ChunkName, PackId};
 
@@ -80,7 +80,9 @@ pub(crate) fn survey(
                 let spot = Spot { pack: id, group_offset, group_length, chunk_offset, length: *length };
                 entries.push((*name, spot));
             } else {
-                survey.damage.push(format!("the group at {group_offset}: chunk {name} does not match its name"));
+                survey
+                    .damage
+                    .push(format!("the group at {group_offset}: chunk {name} does not match its name"));
             }
             chunk_offset += length;
         }

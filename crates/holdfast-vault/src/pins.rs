@@ -72,7 +72,10 @@ mod tests {
         pins.lock().unpin(&before);
         pins.lock().pin(during);
         pins.lock().unpin(&during);
-        assert_eq!([before, during, gone, never].map(|pack| pins.lock().hold(&pack)), [true, true, false, false]);
+        assert_eq!(
+            [before, during, gone, never].map(|pack| pins.lock().hold(&pack)),
+            [true, true, false, false]
+        );
         drop(running);
         assert!([before, during, gone, never].iter().all(|pack| !pins.lock().hold(pack)));
     }

@@ -326,7 +326,8 @@ impl Check<'_> {
         self.report.chunks += names.len() as u64;
         for ((_, length, file), spot) in batch.names.drain(..).zip(self.vault.locate(&names)?) {
             let good = spot.is_some_and(|spot| {
-                spot.length == length && !self.bad.contains(&(spot.pack, spot.group_offset, spot.chunk_offset))
+                spot.length == length
+                    && !self.bad.contains(&(spot.pack, spot.group_offset, spot.chunk_offset))
             });
             if !good {
                 batch.hurt.insert(file);

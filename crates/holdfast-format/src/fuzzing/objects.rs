@@ -17,7 +17,11 @@ pub(super) fn vault_key() -> VaultKey {
 }
 
 /// A sealer, its header, and these bytes sealed as that part. `None` never happens with keys of the right length.
-fn sealed(kind: PartKind, associated: impl Fn(&Header) -> Vec<u8>, plain: &[u8]) -> Option<(Sealer, Header, Vec<u8>)> {
+fn sealed(
+    kind: PartKind,
+    associated: impl Fn(&Header) -> Vec<u8>,
+    plain: &[u8],
+) -> Option<(Sealer, Header, Vec<u8>)> {
     let header = Header::new(ObjectKind::Pack, [2; 32]);
     let sealer = Sealer::new(&vault_key(), &header).ok()?;
     let mut out = Vec::new();
@@ -26,7 +30,8 @@ fn sealed(kind: PartKind, associated: impl Fn(&Header) -> Vec<u8>, plain: &[u8])
 }
 
 pub(super) fn header(bytes: &[u8]) {
-    for kind in [ObjectKind::Config, ObjectKind::Pack, ObjectKind::Index, ObjectKind::Image, ObjectKind::Mark] {
+    for kind in [ObjectKind::Config, ObjectKind::Pack, ObjectKind::Index, ObjectKind::Image, ObjectKind::Mark]
+    {
         if let Ok(header) = Header::parse(kind, bytes) {
             assert_eq!(header.as_bytes(), &bytes[..HEADER_LENGTH]);
             assert!(header.reader_version() <= crate::seal::VERSION);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use holdfast_types::{
-    ChunkName, Content, Counts, Device, Entry, EntryFlags, Fault, ImageId, JobId, Kind, Metadata, Owner, PackId, Piece,
-    TableId, Timestamp, Xattr,
+    ChunkName, Content, Counts, Device, Entry, EntryFlags, Fault, ImageId, JobId, Kind, Metadata, Owner,
+    PackId, Piece, TableId, Timestamp, Xattr,
 };
 use prost::Message;
 
@@ -19,7 +19,8 @@ use crate::{mark, record, wire};
 use super::objects::vault_key;
 
 pub(super) fn header() -> Vec<Vec<u8>> {
-    let kinds = [ObjectKind::Config, ObjectKind::Pack, ObjectKind::Index, ObjectKind::Image, ObjectKind::Mark];
+    let kinds =
+        [ObjectKind::Config, ObjectKind::Pack, ObjectKind::Index, ObjectKind::Image, ObjectKind::Mark];
     kinds.iter().map(|kind| Header::new(*kind, [7; 32]).as_bytes().to_vec()).collect()
 }
 
@@ -27,7 +28,8 @@ pub(super) fn config() -> Vec<Vec<u8>> {
     let naming = NamingKey::from_bytes([2; 32]);
     let sizes = Sizes::DEFAULT;
     let object =
-        crate::config::encode(&vault_key(), [3; 32], holdfast_types::VaultId([4; 16]), &naming, sizes).unwrap_or_default();
+        crate::config::encode(&vault_key(), [3; 32], holdfast_types::VaultId([4; 16]), &naming, sizes)
+            .unwrap_or_default();
     let secret = wire::SecretConfig {
         naming_key: vec![5; 32],
         chunk_min: sizes.min,
@@ -45,13 +47,21 @@ pub(super) fn group() -> Vec<Vec<u8>> {
     let text = b"one line after another, ".repeat(20);
     let sample = |encoding, data: &[u8]| {
         let length = u32::try_from(text.len()).unwrap_or_default();
-        let list = List { encoding, chunks: vec![(ChunkName([1; 32]), 5), (ChunkName([2; 32]), length - 5)], nodes: true };
+        let list = List {
+            encoding,
+            chunks: vec![(ChunkName([1; 32]), 5), (ChunkName([2; 32]), length - 5)],
+            nodes: true,
+        };
         let list = list.encode().unwrap_or_default();
         [&[u8::try_from(list.len()).unwrap_or_default()], list.as_slice(), data].concat()
     };
     let frame = zstd::bulk::compress(&text, 3).unwrap_or_default();
     let head = crate::pack::Frame { number: 7, list_length: 90, data_length: 100 }.to_bytes();
-    vec![sample(Encoding::Plain, &text), sample(Encoding::Zstd, &frame), [head.as_slice(), &[9; 190]].concat()]
+    vec![
+        sample(Encoding::Plain, &text),
+        sample(Encoding::Zstd, &frame),
+        [head.as_slice(), &[9; 190]].concat(),
+    ]
 }
 
 pub(super) fn pack_footer() -> Vec<Vec<u8>> {
@@ -100,14 +110,20 @@ pub(super) fn entry(number: u32) -> Entry {
     let kinds = [Kind::File, Kind::Directory, Kind::Symlink, Kind::Fifo, Kind::Socket, Kind::CharacterDevice];
     let kind = kinds[number as usize % kinds.len()];
     let chunk = |byte| Piece::Chunk { name: ChunkName([byte; 32]), length: 300 };
-    let pieces = if kind == Kind::File { vec![chunk(3), Piece::Hole { length: 4096 }, chunk(4)] } else { Vec::new() };
+    let pieces =
+        if kind == Kind::File { vec![chunk(3), Piece::Hole { length: 4096 }, chunk(4)] } else { Vec::new() };
     let time = Timestamp { seconds: -5, nanos: 999_999_999 };
     Entry {
         name: format!("entry {number:05}").into_bytes(),
         metadata: Metadata {
             kind,
             mode: 0o4755,
-            owner: Arc::new(Owner { uid: number % 3, gid: 7, user: b"user".to_vec(), group: b"group".to_vec() }),
+            owner: Arc::new(Owner {
+                uid: number % 3,
+                gid: 7,
+                user: b"user".to_vec(),
+                group: b"group".to_vec(),
+            }),
             mtime: time,
             ctime: time,
             ino: 77,
@@ -144,7 +160,8 @@ pub(super) fn piece_list() -> Vec<Vec<u8>> {
     let mut builder = ContentBuilder::new(&naming);
     for number in 0..200u8 {
         let name = naming.name(&[number]);
-        let piece = if number % 9 == 0 { Piece::Hole { length: 5 } } else { Piece::Chunk { name, length: 300 } };
+        let piece =
+            if number % 9 == 0 { Piece::Hole { length: 5 } } else { Piece::Chunk { name, length: 300 } };
         assert!(builder.push(piece, &mut nodes).is_ok());
     }
     assert!(builder.finish(&mut nodes).is_ok());

@@ -25,7 +25,8 @@ pub(crate) fn check_path(path: &[u8]) -> Result<()> {
     match path {
         b"/" => Ok(()),
         [b'/', components @ ..] => {
-            let ok = components.split(|byte| *byte == b'/').all(|component| check_component(component).is_ok());
+            let ok =
+                components.split(|byte| *byte == b'/').all(|component| check_component(component).is_ok());
             if ok { Ok(()) } else { Err(invalid) }
         }
         _ => Err(invalid),

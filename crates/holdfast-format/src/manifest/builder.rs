@@ -139,7 +139,7 @@ impl Builder {
         }
         let this = &mut self.levels[level];
         this.bytes += child.first_directory.len() + child.first_name.len();
-        let natural = child.name[0] % 64 == 0 && this.children.len() + 1 >= BRANCH_MIN;
+        let natural = child.name[0].is_multiple_of(64) && this.children.len() + 1 >= BRANCH_MIN;
         this.children.push(child);
         let full = this.children.len() >= BRANCH_MAX || this.bytes >= BRANCH_BYTES_MAX;
         if natural || full { self.flush_branch(level, sink) } else { Ok(()) }
@@ -187,5 +187,5 @@ impl Builder {
 pub(crate) fn begins_leaf(directory: &[u8], name: &[u8]) -> bool {
     let mut hasher = blake3::Hasher::new();
     hasher.update(directory).update(&[0]).update(name);
-    hasher.finalize().as_bytes()[0] % 32 == 0
+    hasher.finalize().as_bytes()[0].is_multiple_of(32)
 }

@@ -34,7 +34,7 @@ pub(crate) use builder::begins_leaf;
 pub use compare::{Compare, Pair, Side, compare};
 pub use content::ContentBuilder;
 pub use pieces::Pieces;
-pub use reader::{Entries, ReadError, Reader};
+pub use reader::{Entries, NodeReference, ReadError, ReadResult, Reader};
 
 use crate::error::{Error, Result};
 

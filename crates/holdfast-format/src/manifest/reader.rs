@@ -34,6 +34,12 @@ pub enum ReadError<E> {
     },
 }
 
+/// What reading gives.
+pub type ReadResult<T, E> = Result<T, ReadError<E>>;
+
+/// Name, length and height of a node.
+pub type NodeReference = (ChunkName, u32, u8);
+
 /// Reads one manifest.
 #[derive(Debug)]
 pub struct Reader<'a, S> {
@@ -82,12 +88,13 @@ impl<'a, S: NodeSource> Reader<'a, S> {
         name: &ChunkName,
         length: u32,
         height: u8,
-        each: &mut dyn FnMut(&Content) -> Result<(), ReadError<S::Error>>,
-    ) -> Result<Vec<(ChunkName, u32, u8)>, ReadError<S::Error>> {
+        each: &mut dyn FnMut(&Content) -> ReadResult<(), S::Error>,
+    ) -> ReadResult<Vec<NodeReference>, S::Error> {
         let (node, entries) = (*name, None);
         let format = |cause| ReadError::Format { node, entries, cause };
         bound("the length of a node", u64::from(length), u64::from(NODE_MAX)).map_err(format)?;
-        let bytes = self.source.node(name, length).map_err(|cause| ReadError::Source { node, entries, cause })?;
+        let bytes =
+            self.source.node(name, length).map_err(|cause| ReadError::Source { node, entries, cause })?;
         match Node::decode(&bytes, height).map_err(format)? {
             Node::Leaf(entries) => {
                 entries.iter().try_for_each(|placed| each(&placed.entry.content))?;
@@ -150,7 +157,7 @@ impl<S: NodeSource> Entries<'_, S> {
             Node::Leaf(entries) => {
                 self.check_order(&entries).map_err(format)?;
                 self.last = entries.last().map(Placed::place);
-                self.leaf = self.from_start(entries);
+                self.leaf = self.wanted(entries);
             }
             Node::Branch(children) => self.descend(children),
         }
@@ -167,7 +174,7 @@ impl<S: NodeSource> Entries<'_, S> {
         }
     }
 
-    fn from_start(&mut self, mut entries: Vec<Placed>) -> VecDeque<Placed> {
+    fn wanted(&mut self, mut entries: Vec<Placed>) -> VecDeque<Placed> {
         if let Some(from) = &self.from {
             let skip = entries.partition_point(|placed| placed.compare(&from.directory, &from.name).is_lt());
             entries.drain(..skip);
@@ -181,7 +188,8 @@ impl<S: NodeSource> Entries<'_, S> {
     fn descend(&mut self, mut children: Vec<Child>) {
         if let Some(from) = &self.from {
             // The place is in or before the last child that begins at or before it.
-            let after = children.partition_point(|child| child.first.as_ref().is_none_or(|first| first <= from));
+            let after =
+                children.partition_point(|child| child.first.as_ref().is_none_or(|first| first <= from));
             children.drain(..after.saturating_sub(1));
         }
         self.pending.extend(children.into_iter().rev());

@@ -107,7 +107,13 @@ fn another_key_cuts_elsewhere() {
     let other = Chunker::new(&holdfast_format::NamingKey::from_bytes([77; 32]), SMALL);
     let offsets = |lengths: Vec<usize>| {
         let mut at = 0;
-        lengths.into_iter().map(|length| { at += length; at }).collect::<HashSet<_>>()
+        lengths
+            .into_iter()
+            .map(|length| {
+                at += length;
+                at
+            })
+            .collect::<HashSet<_>>()
     };
     let (a, b) = (offsets(cuts(&Chunker::new(&naming(), SMALL), &data)), offsets(cuts(&other, &data)));
     assert!(a.intersection(&b).count() <= 3);

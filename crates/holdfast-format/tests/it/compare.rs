@@ -60,7 +60,8 @@ fn it_holds_one_entry_of_each() {
     // A stream without end on one side: merging must not read ahead.
     let endless = (0u64..).map(|at| {
         let name = format!("f{at:020}");
-        let placed = holdfast_format::manifest::Placed { directory: b"/".as_slice().into(), entry: plain_entry(name) };
+        let placed =
+            holdfast_format::manifest::Placed { directory: b"/".as_slice().into(), entry: plain_entry(name) };
         Ok::<_, ()>(placed)
     });
     let pairs: Vec<_> = compare(endless, []).take(1000).collect();

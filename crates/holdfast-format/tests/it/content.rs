@@ -101,7 +101,10 @@ fn impossible_pieces_are_refused() {
     assert!(refused(Piece::Chunk { name: ChunkName([1; 32]), length: 0 }));
     assert!(refused(Piece::Chunk { name: ChunkName([1; 32]), length: (8 << 20) + 1 }));
     assert!(refused(Piece::Chunk { name: ChunkName([0; 32]), length: 1 }), "this name stands for a hole");
-    assert!(refused(Piece::List { name: ChunkName([1; 32]), size: 1, length: 1 }), "the builder makes lists itself");
+    assert!(
+        refused(Piece::List { name: ChunkName([1; 32]), size: 1, length: 1 }),
+        "the builder makes lists itself"
+    );
 }
 
 #[test]

@@ -175,12 +175,18 @@ fn content() {
     refused(&with(pieces(&[a, a], &[1])), what);
     refused(&with(pieces(&[a], &[1]).bytes(1, [1; 31])), what);
     refused(&with(pieces(&[a], &[1]).packed(3, &[9])), what);
-    refused(&of_kind(Kind::Directory).bytes(17, pieces(&[a], &[1]).encode()), "content that is not of a file");
+    refused(
+        &of_kind(Kind::Directory).bytes(17, pieces(&[a], &[1]).encode()),
+        "content that is not of a file",
+    );
     // Lists.
     let listed = |pieces: Message, depth| with(pieces).number(18, depth);
     taken(&listed(pieces(&[a], &[u64::MAX]).packed(3, &[9]), 4));
     refused(&listed(pieces(&[a], &[1]).packed(3, &[9]), 5), "the depth of a file's content");
-    refused(&listed(pieces(&[a], &[1]).packed(3, &[9]), u64::from(u32::MAX)), "the depth of a file's content");
+    refused(
+        &listed(pieces(&[a], &[1]).packed(3, &[9]), u64::from(u32::MAX)),
+        "the depth of a file's content",
+    );
     refused(&listed(pieces(&[a], &[1]), 1), what);
     refused(&listed(pieces(&[hole], &[1]).packed(3, &[9]), 1), what);
     refused(&file().without(17).number(18, 1), "the depth of a file's content");

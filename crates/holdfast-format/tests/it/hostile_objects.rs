@@ -51,9 +51,17 @@ fn lists_of_groups() {
         assert_eq!(refused_list(&bad), "the list of a group is invalid");
     }
     assert_eq!(refused_list(&list().packed(3, &[5, 0])), "a chunk in the list of a group is invalid");
-    assert_eq!(refused_list(&list().bytes(2, [[1; 32], [0; 32]].concat())), "a chunk in the list of a group is invalid");
-    assert!(refused_list(&list().packed(3, &[1, 8 << 20])).starts_with("the plain length of a group is 8388609"));
-    assert!(refused_list(&list().packed(3, &[0xffff_ffff, 0xffff_ffff])).starts_with("the plain length of a group"));
+    assert_eq!(
+        refused_list(&list().bytes(2, [[1; 32], [0; 32]].concat())),
+        "a chunk in the list of a group is invalid"
+    );
+    assert!(
+        refused_list(&list().packed(3, &[1, 8 << 20])).starts_with("the plain length of a group is 8388609")
+    );
+    assert!(
+        refused_list(&list().packed(3, &[0xffff_ffff, 0xffff_ffff]))
+            .starts_with("the plain length of a group")
+    );
     assert_eq!(refused_list(&list().number(1, 2)), "the encoding of a group is invalid");
     assert_eq!(refused_list(&list().number(1, 1)), "the zstd frame of a group is invalid");
     let many = CHUNKS_MAX + 1;
@@ -87,7 +95,8 @@ fn groups_that_declare_too_much() {
 #[test]
 fn what_a_reader_would_refuse_is_not_sealed() {
     let seal = |chunks: Vec<(ChunkName, u32)>| {
-        pack::seal_group(&sealer(), 0, &List { encoding: Encoding::Plain, chunks, nodes: false }, b"x").is_ok()
+        pack::seal_group(&sealer(), 0, &List { encoding: Encoding::Plain, chunks, nodes: false }, b"x")
+            .is_ok()
     };
     assert!(seal(vec![(ChunkName([1; 32]), 1)]));
     assert!(!seal(vec![]));
@@ -109,7 +118,12 @@ fn sealed_footer(kind: PartKind, magic: &[u8], plain: &[u8]) -> Vec<u8> {
 fn footers_of_packs() {
     let open = |offsets: &[u64]| {
         let plain = Message::default().packed(1, offsets).encode();
-        pack::open_footer(&sealer(), &header(), KEY, &mut sealed_footer(PartKind::PackFooter, b"HFPE", &plain))
+        pack::open_footer(
+            &sealer(),
+            &header(),
+            KEY,
+            &mut sealed_footer(PartKind::PackFooter, b"HFPE", &plain),
+        )
     };
     assert_eq!(open(&[5000, 48]).unwrap(), [5000, 48]);
     for bad in [&[0][..], &[47], &[48, 48], &[48, u64::MAX], &[1 << 32]] {
@@ -203,22 +217,34 @@ fn records_of_images() {
     let decode = |record: &Message| record::decode(&record.encode());
     assert!(decode(&record).is_ok());
     assert!(decode(&record.clone().without(9)).unwrap().manifest.is_none());
-    for (field, bytes) in [(1, vec![1; 16]), (1, vec![]), (2, vec![1; 16]), (2, vec![]), (9, vec![1; 31]), (14, vec![1; 15])] {
-        assert!(matches!(decode(&record.clone().bytes(field, bytes)), Err(Error::Invalid { .. })), "field {field}");
+    for (field, bytes) in
+        [(1, vec![1; 16]), (1, vec![]), (2, vec![1; 16]), (2, vec![]), (9, vec![1; 31]), (14, vec![1; 15])]
+    {
+        assert!(
+            matches!(decode(&record.clone().bytes(field, bytes)), Err(Error::Invalid { .. })),
+            "field {field}"
+        );
     }
     assert_eq!(decode(&record.clone().number(5, 7)), Err(Error::Invalid { what: "the time of an image" }));
-    assert_eq!(decode(&record.clone().number(6, u64::MAX)), Err(Error::Invalid { what: "the time of an image" }));
+    assert_eq!(
+        decode(&record.clone().number(6, u64::MAX)),
+        Err(Error::Invalid { what: "the time of an image" })
+    );
     for root in ["", "srv", "/srv/", "/srv/../etc", "//", "/a\0"] {
         assert_eq!(decode(&record.clone().bytes(7, root)), Err(Error::Invalid { what: "a path" }), "{root}");
     }
     assert!(decode(&record.clone().bytes(7, "/")).is_ok());
     assert!(matches!(decode(&record.clone().number(11, 9)), Err(Error::Bound { .. })));
     assert!(matches!(decode(&record.clone().number(10, (8 << 20) + 1)), Err(Error::Bound { .. })));
-    let faults = |count| decode(&record.clone().all(13, vec![Message::default().bytes(1, "/x").encode(); count]));
+    let faults =
+        |count| decode(&record.clone().all(13, vec![Message::default().bytes(1, "/x").encode(); count]));
     assert_eq!(faults(1000).unwrap().faults.len(), 1000);
     assert!(matches!(faults(1001), Err(Error::Bound { .. })));
     assert!(matches!(decode(&record.clone().bytes(3, b"\xff")), Err(Error::Encoding { .. })));
-    assert!(matches!(decode(&record.number(1, 5)), Err(Error::Encoding { .. })), "a number where bytes should be");
+    assert!(
+        matches!(decode(&record.number(1, 5)), Err(Error::Encoding { .. })),
+        "a number where bytes should be"
+    );
 }
 
 #[test]
@@ -234,7 +260,9 @@ fn marks_and_configs() {
     assert!(plain(27, &good).is_err() && plain(29, &good).is_err());
     assert!(matches!(plain(4097, &good), Err(Error::Bound { .. })));
     assert!(matches!(plain(u32::MAX, &good), Err(Error::Bound { .. })));
-    assert!(plain(27, &good.clone().bytes(1, [1; 15])).is_err() && plain(27, &good.bytes(2, [1; 7])).is_err());
+    assert!(
+        plain(27, &good.clone().bytes(1, [1; 15])).is_err() && plain(27, &good.bytes(2, [1; 7])).is_err()
+    );
     assert!(matches!(config::decode_plain(&[0; 9000]), Err(Error::Bound { .. })));
     // The secret part, sealed as it should be.
     let key = VaultKey::from_bytes([1; 32]);
@@ -249,10 +277,18 @@ fn marks_and_configs() {
         config::decode(&object, &key)
     };
     assert!(secret(4 << 10, 8 << 10, 4 << 20, &[1; 32]).is_ok());
-    for (min, normal, max) in
-        [(2048, 8192, 16384), (4096, 4096, 8192), (4096, 8192, 8 << 20), (4096, 12288, 16384), (0, 0, 0), (1 << 31, 1 << 31, 1 << 31)]
-    {
-        assert_eq!(secret(min, normal, max, &[1; 32]).unwrap_err(), Error::Invalid { what: "the chunk sizes" });
+    for (min, normal, max) in [
+        (2048, 8192, 16384),
+        (4096, 4096, 8192),
+        (4096, 8192, 8 << 20),
+        (4096, 12288, 16384),
+        (0, 0, 0),
+        (1 << 31, 1 << 31, 1 << 31),
+    ] {
+        assert_eq!(
+            secret(min, normal, max, &[1; 32]).unwrap_err(),
+            Error::Invalid { what: "the chunk sizes" }
+        );
     }
     assert!(secret(4096, 8192, 16384, &[1; 31]).is_err());
 }

@@ -116,7 +116,8 @@ fn what_a_reader_would_refuse_is_not_written() {
     assert!(push(&|entry| entry.metadata.mtime.nanos = 1_000_000_000));
     assert!(push(&|entry| entry.metadata.link_target = b"x".to_vec()));
     assert!(push(&|entry| entry.content.pieces = vec![Piece::Hole { length: 0 }]));
-    let long: Arc<[u8]> = format!("/{}", "directory/".repeat(DIRECTORY_MAX / 10)).trim_end_matches('/').as_bytes().into();
+    let long: Arc<[u8]> =
+        format!("/{}", "directory/".repeat(DIRECTORY_MAX / 10)).trim_end_matches('/').as_bytes().into();
     let mut nodes = Nodes::default();
     let longer: Arc<[u8]> = [&long[..], b"/directory"].concat().into();
     Builder::new(naming()).push(&long, &plain_entry("a"), &mut nodes).unwrap();

@@ -147,7 +147,7 @@ pub(crate) fn rich_entry(name: &[u8], seed: u64) -> Entry {
     let metadata = &mut entry.metadata;
     metadata.kind = kind;
     metadata.mode = u32::from(dice[1]) << 4 & 0o7777;
-    let names = if dice[2] % 2 == 0 { b"user\xff".to_vec() } else { Vec::new() };
+    let names = if dice[2].is_multiple_of(2) { b"user\xff".to_vec() } else { Vec::new() };
     metadata.owner =
         Arc::new(Owner { uid: u32::from(dice[2] % 5), gid: u32::MAX, user: names.clone(), group: names });
     metadata.mtime = Timestamp { seconds: number(3) as i64, nanos: (number(11) % 1_000_000_000) as u32 };
@@ -197,11 +197,16 @@ fn component() -> impl Strategy<Value = Vec<u8>> {
 
 /// Places, some of them equal, some of them directories of others.
 pub(crate) fn any_place() -> impl Strategy<Value = Place> {
-    (prop::collection::vec(component(), 0..4), component(), 0u8..50).prop_map(|(parts, name, dice)| match dice {
-        0 => Place::default(),
-        _ if parts.is_empty() => place(b"/", name),
-        _ => place(parts.iter().flat_map(|part| [b"/".as_slice(), part].concat()).collect::<Vec<u8>>(), name),
-    })
+    (prop::collection::vec(component(), 0..4), component(), 0u8..50).prop_map(
+        |(parts, name, dice)| match dice {
+            0 => Place::default(),
+            _ if parts.is_empty() => place(b"/", name),
+            _ => place(
+                parts.iter().flat_map(|part| [b"/".as_slice(), part].concat()).collect::<Vec<u8>>(),
+                name,
+            ),
+        },
+    )
 }
 
 /// Images of up to so many entries.

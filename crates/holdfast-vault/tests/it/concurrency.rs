@@ -153,7 +153,10 @@ fn hammer(seed: u64) {
     check(&bench.vault);
     images.iter().for_each(|image| bench.vault.forget(*image).unwrap());
     clean_up(&bench.vault, 0, 6_000);
-    assert_eq!((keys(&store, "packs"), keys(&store, "marks"), keys(&store, "index")), (vec![], vec![], vec![]));
+    assert_eq!(
+        (keys(&store, "packs"), keys(&store, "marks"), keys(&store, "index")),
+        (vec![], vec![], vec![])
+    );
 }
 
 #[test]
@@ -178,7 +181,8 @@ fn many_threads_in_one_job() {
                         (0..3).map(|_| usize::try_from(random.below(200)).unwrap()).collect();
                     let asked: Vec<_> = picked.iter().map(|at| names[*at]).collect();
                     let lacking = ingest.claim(&asked).unwrap();
-                    let mut list = List { encoding: Encoding::Plain, chunks: Vec::new(), nodes: seed % 2 == 1 };
+                    let mut list =
+                        List { encoding: Encoding::Plain, chunks: Vec::new(), nodes: seed % 2 == 1 };
                     let mut data = Vec::new();
                     for (at, _) in picked.iter().zip(lacking).filter(|(_, lacking)| *lacking) {
                         list.chunks.push((names[*at], 3_000));
@@ -238,7 +242,9 @@ fn a_commit_during_a_clean_up() {
     assert!(report.deleted_bytes < 3_000, "{report:?}");
     assert_eq!(keys(&store, "marks"), []);
     assert_whole(&vault, new.image, &wanted);
-    for (image, tree) in [(stays.image, kept), (half.image, tree([("/m1", noise(3, 50_000))])), (new.image, wanted)] {
+    for (image, tree) in
+        [(stays.image, kept), (half.image, tree([("/m1", noise(3, 50_000))])), (new.image, wanted)]
+    {
         assert_whole(&vault, image, &tree);
         assert_whole(&open(&store), image, &tree);
     }

@@ -43,8 +43,11 @@ const HURT: usize = 1;
 fn lab() -> Lab {
     let (store, vault) = new_vault();
     let files = |prefix: &str, seed: u64| {
-        tree((0..5).map(|at| (format!("/{prefix}/{at}"), noise(seed + at, 30_000)))
-            .chain([(format!("/{prefix}/empty"), Vec::new())]))
+        tree(
+            (0..5)
+                .map(|at| (format!("/{prefix}/{at}"), noise(seed + at, 30_000)))
+                .chain([(format!("/{prefix}/empty"), Vec::new())]),
+        )
     };
     let trees = [files("kept", 10), files("hurt", 20), files("other", 30), files("gone", 40)];
     // After each backup, what is new is that image's.
@@ -142,12 +145,16 @@ fn losses(vault: &Vault, record: &ImageRecord, expected: &Tree) -> (BTreeSet<Vec
         };
         let bytes: Result<Vec<u8>, Error> =
             reader.pieces(&placed.entry.content).try_fold(Vec::new(), |mut bytes, piece| {
-                let Piece::Chunk { name, length } = piece.map_err(read_error)? else { panic!("no holes here") };
+                let Piece::Chunk { name, length } = piece.map_err(read_error)? else {
+                    panic!("no holes here")
+                };
                 bytes.extend_from_slice(&vault.chunk(&name, length)?);
                 Ok(bytes)
             });
         match bytes {
-            Ok(bytes) => assert_eq!(Some(&bytes), expected.get(&placed.path()), "wrong bytes are worse than none"),
+            Ok(bytes) => {
+                assert_eq!(Some(&bytes), expected.get(&placed.path()), "wrong bytes are worse than none")
+            }
             Err(error) => {
                 kind(&error);
                 lost.insert(placed.path());
@@ -178,7 +185,11 @@ fn verify(lab: &Lab, vault: &Vault, target: &Key, read_data: bool) -> &'static s
             affected.into_iter().flat_map(|affected| affected.files.iter().cloned()).collect();
         let told_entries = affected.is_some_and(|affected| affected.entries_lost > 0);
         if read_data {
-            assert_eq!((told, told_entries), (lost, entries_lost), "all that is lost is told, and nothing else");
+            assert_eq!(
+                (told, told_entries),
+                (lost, entries_lost),
+                "all that is lost is told, and nothing else"
+            );
         } else {
             assert!(told.is_subset(&lost) && told_entries == entries_lost);
         }
@@ -228,7 +239,8 @@ fn clean(lab: &Lab, store: &MemoryStore, vault: &Vault) -> &'static str {
 }
 
 fn whole_images(lab: &Lab, vault: &Vault) -> Vec<ImageId> {
-    let whole = |(image, tree): &&(ImageId, Tree)| restore_id(vault, *image).is_ok_and(|found| found == *tree);
+    let whole =
+        |(image, tree): &&(ImageId, Tree)| restore_id(vault, *image).is_ok_and(|found| found == *tree);
     lab.images.iter().filter(whole).map(|(image, _)| *image).collect()
 }
 
@@ -261,14 +273,13 @@ fn row(lab: &Lab, name: &str, target: &[Key; 2], harm: Harm) -> String {
     }
     assert!(objects(&store) == before, "{name} {harm:?}: who reads has changed something");
 
-    let writers: [&dyn Fn(&Vault, &MemoryStore) -> &'static str; 3] = [
-        &|vault, _| back_up_again(lab, vault, 50),
-        &|vault, store| clean(lab, store, vault),
-        &|vault, _| match vault.rebuild_index(&mut |_, _| {}) {
-            Ok(_) => back_up_again(lab, vault, 51),
-            Err(error) => kind(&error),
-        },
-    ];
+    let writers: [&dyn Fn(&Vault, &MemoryStore) -> &'static str; 3] =
+        [&|vault, _| back_up_again(lab, vault, 50), &|vault, store| clean(lab, store, vault), &|vault, _| {
+            match vault.rebuild_index(&mut |_, _| {}) {
+                Ok(_) => back_up_again(lab, vault, 51),
+                Err(error) => kind(&error),
+            }
+        }];
     for write in writers {
         let store = store_of(&before);
         match try_open(store.clone(), Mode::Write) {

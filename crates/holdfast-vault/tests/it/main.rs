@@ -3,9 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // to fail is to panic
 
+mod cleanup;
 mod concurrency;
 mod crash;
 mod damage;
+mod disk;
+mod model;
 mod round_trip;
 mod salvage;
 mod support;

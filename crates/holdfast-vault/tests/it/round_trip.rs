@@ -59,7 +59,11 @@ fn equal_content_is_stored_once() {
     // One changed file costs its chunks and one leaf.
     files.insert(b"/b".to_vec(), noise(4, 5_000));
     let third = backup(&vault, 3, &files);
-    assert!((2..=3).contains(&third.counts.chunks_new), "a chunk or two, and a leaf: {}", third.counts.chunks_new);
+    assert!(
+        (2..=3).contains(&third.counts.chunks_new),
+        "a chunk or two, and a leaf: {}",
+        third.counts.chunks_new
+    );
     assert!(third.counts.bytes_added < 8_000, "{}", third.counts.bytes_added);
     // Reopened, everything is still found.
     drop(vault);

@@ -44,7 +44,8 @@ fn check(what: &str, damage: impl Fn(&mut Vec<u8>, &[Range<usize>]), lost: &[usi
     let mut bytes = store.raw_get(&pack).unwrap().to_vec();
     let ranges = groups(&bytes);
     assert!(ranges.len() >= 4, "{}", ranges.len());
-    let lost_offsets: BTreeSet<u32> = lost.iter().map(|at| u32::try_from(ranges[*at].start).unwrap()).collect();
+    let lost_offsets: BTreeSet<u32> =
+        lost.iter().map(|at| u32::try_from(ranges[*at].start).unwrap()).collect();
     let lost_files: BTreeSet<Vec<u8>> = tree
         .keys()
         .filter(|path| !groups_of(&vault, path, record.manifest).is_disjoint(&lost_offsets))
@@ -61,7 +62,10 @@ fn check(what: &str, damage: impl Fn(&mut Vec<u8>, &[Range<usize>]), lost: &[usi
         let vault = open(&store);
         let (packs, damage) = vault.rebuild_index(&mut |_, _| {}).unwrap();
         assert_eq!(packs, 2);
-        assert!(damage.iter().all(|text| text.contains(pack.last_part())) && !damage.is_empty(), "{what}: {damage:?}");
+        assert!(
+            damage.iter().all(|text| text.contains(pack.last_part())) && !damage.is_empty(),
+            "{what}: {damage:?}"
+        );
         let hurt: BTreeSet<Vec<u8>> =
             tree.keys().filter(|path| !readable(&vault, &record, path)).cloned().collect();
         assert_eq!(hurt, lost_files, "{what}");
@@ -104,7 +108,11 @@ fn the_end_is_lost() {
 fn groups_are_cut_off() {
     let last = |groups: &[Range<usize>]| groups.last().unwrap().clone();
     check("the last byte of the last group", move |pack, groups| pack.truncate(last(groups).end - 1), &[4]);
-    check("all but the head of the last group", move |pack, groups| pack.truncate(last(groups).start + 16), &[4]);
+    check(
+        "all but the head of the last group",
+        move |pack, groups| pack.truncate(last(groups).start + 16),
+        &[4],
+    );
     check("all but the first group", |pack, groups| pack.truncate(groups[0].end), &[1, 2, 3, 4]);
     check("all but the header", |pack, _| pack.truncate(48), &[0, 1, 2, 3, 4]);
     check("half of the header too", |pack, _| pack.truncate(24), &[0, 1, 2, 3, 4]);
@@ -133,10 +141,14 @@ fn a_group_in_the_midst_is_altered() {
 
 #[test]
 fn a_stretch_is_overwritten() {
-    check("from the midst of one group into the next", |pack, groups| {
-        pack[groups[1].start + 5_000..groups[2].start + 100].fill(0x55);
-        pack.truncate(groups.last().unwrap().end);
-    }, &[1, 2]);
+    check(
+        "from the midst of one group into the next",
+        |pack, groups| {
+            pack[groups[1].start + 5_000..groups[2].start + 100].fill(0x55);
+            pack.truncate(groups.last().unwrap().end);
+        },
+        &[1, 2],
+    );
     check("the header", |pack, _| pack[..48].fill(0), &[0, 1, 2, 3, 4]);
 }
 
