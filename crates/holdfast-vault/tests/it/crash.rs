@@ -39,13 +39,13 @@ impl Trouble {
     }
 }
 
-/// Runs `act` with each trouble at each of its write points, and gives what is left to `check`: the store, whether
-/// `act` said that it succeeded, and the vault if its process goes on. Gives the number of points.
-fn at_every_point(
-    before: &Objects,
-    act: &dyn Fn(&Vault) -> Result<()>,
-    check: &dyn Fn(&MemoryStore, bool, Option<&Vault>, &str),
-) -> u64 {
+/// Looks at what is left: the store, whether all was said to have succeeded, the vault if its process goes on, and what
+/// happened.
+type Check<'a> = dyn Fn(&MemoryStore, bool, Option<&Vault>, &str) + 'a;
+
+/// Runs `act` with each trouble at each of its write points, and gives what is left to `check`. Gives the number of
+/// points.
+fn at_every_point(before: &Objects, act: &dyn Fn(&Vault) -> Result<()>, check: &Check<'_>) -> u64 {
     let counted = FaultStore::new(store_of(before));
     let faults = counted.faults();
     let store = counted.inner().clone();

@@ -244,6 +244,9 @@ fn whole_images(lab: &Lab, vault: &Vault) -> Vec<ImageId> {
     lab.images.iter().filter(whole).map(|(image, _)| *image).collect()
 }
 
+/// Something that writes to a damaged vault, and what came of it.
+type Write<'a> = dyn Fn(&Vault, &MemoryStore) -> &'static str + 'a;
+
 /// One line: kind, harm, and what comes of list, ls, restore, verify, verify --read-data, backup, clean-up, and of a
 /// backup after the index was rebuilt.
 fn row(lab: &Lab, name: &str, target: &[Key; 2], harm: Harm) -> String {
@@ -273,7 +276,7 @@ fn row(lab: &Lab, name: &str, target: &[Key; 2], harm: Harm) -> String {
     }
     assert!(objects(&store) == before, "{name} {harm:?}: who reads has changed something");
 
-    let writers: [&dyn Fn(&Vault, &MemoryStore) -> &'static str; 3] =
+    let writers: [&Write<'_>; 3] =
         [&|vault, _| back_up_again(lab, vault, 50), &|vault, store| clean(lab, store, vault), &|vault, _| {
             match vault.rebuild_index(&mut |_, _| {}) {
                 Ok(_) => back_up_again(lab, vault, 51),

@@ -8,6 +8,7 @@ mod concurrency;
 mod crash;
 mod damage;
 mod disk;
+mod golden;
 mod model;
 mod round_trip;
 mod salvage;
