@@ -318,6 +318,57 @@ fn matrix() {
     assert_eq!(found.lines().count(), EXPECTED.trim().lines().count(), "the whole table:\n{found}");
 }
 
+/// A pack that was lost is named until the index is rebuilt, also after tables were merged and others cleaned up.
+#[test]
+fn a_lost_pack_stays_named() {
+    let (store, vault) = new_vault();
+    let file = |number: u64| tree([(format!("/{number}"), noise(number, 5_000))]);
+    let hurt = backup(&vault, 1, &file(1)).image;
+    drop(vault);
+    let lost = keys(&store, "packs").remove(0);
+    store.raw_remove(&lost);
+    let vault = open(&store);
+    let forgotten = backup(&vault, 2, &file(2)).image;
+    (3..12).for_each(|number| drop(backup(&vault, number, &file(number))));
+    assert!(keys(&store, "index").len() < 8, "tables were merged");
+    vault.forget(forgotten).unwrap();
+    let affected = || {
+        let report = vault.verify(None, false, &mut ()).unwrap();
+        let named = report.damage.iter().any(|damage| damage.object.contains(lost.last_part()));
+        (named, report.affected.iter().map(|affected| affected.image).collect::<Vec<_>>())
+    };
+    assert_eq!(affected(), (true, vec![hurt]));
+    // The smaller or the larger of two packs: nodes, or data.
+    let cleaned = vault.cleanup(&grace(0), 1_000, false, &mut ());
+    assert!(matches!(cleaned, Ok(_) | Err(Error::ChunkMissing(_))), "{cleaned:?}");
+    assert_eq!(affected(), (true, vec![hurt]));
+    // Backed up again it is whole, and a new index knows nothing of what was lost.
+    backup(&vault, 20, &file(1));
+    assert_whole(&vault, hurt, &file(1));
+    vault.rebuild_index(&mut |_, _| {}).unwrap();
+    assert_clean(&vault);
+}
+
+/// A mark only says since when. Whatever its object holds, the vault opens, and the grace period begins anew.
+#[test]
+fn a_mark_that_cannot_be_read_deletes_nothing() {
+    let lab = lab();
+    let (_, [mark, _]) = lab.targets.iter().find(|(name, _)| *name == "mark").unwrap();
+    let noise = [Vec::new(), vec![0; 48], noise(1, 70), noise(2, 100_000)];
+    for bytes in noise {
+        let store = store_of(&lab.objects);
+        store.raw_put(mark, bytes);
+        let reader = open_to_read(&store);
+        lab.images.iter().for_each(|(image, tree)| assert_whole(&reader, *image, tree));
+        let vault = open(&store);
+        // Both would be due, one by its mark.
+        assert_eq!(clean_up(&vault, 1_000_000, 2_000_000).deleted, 1);
+        assert_eq!(clean_up(&vault, 1_000_000, 2_999_999).deleted, 0);
+        assert_eq!(clean_up(&vault, 1_000_000, 3_000_000).deleted, 1);
+        assert_clean(&vault);
+    }
+}
+
 /// The words: `missing` and `badchunk` are errors about one chunk, `damaged` about an object; an image may be `unlisted`
 /// (its record is gone). Verify finds the vault `clean`, has `named` the object that was damaged, or has only `told` of
 /// damage. A backup of the same content is whole with nothing stored (`same`) or something (`stored`), or it rests on
