@@ -53,7 +53,11 @@ fn import_reads_standard_input_and_refuses_slips() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        // The program stops reading what is too long for a key: then the pipe breaks, which is as it should be.
+        match child.stdin.take().unwrap().write_all(text.as_bytes()) {
+            Err(error) if text.len() > 1000 && error.kind() == std::io::ErrorKind::BrokenPipe => {}
+            written => written.unwrap(),
+        }
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.stdout, b"");
         (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
