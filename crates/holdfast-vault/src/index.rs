@@ -79,7 +79,7 @@ impl State {
         state.packs = packs(store)?.into_iter().collect();
         for listed in holdfast_store::StoreExt::list_all(store, "marks")? {
             if let Ok(id) = listed.key.last_part().parse() {
-                let since = crate::cleanup::read_mark(store, key, &listed.key)?;
+                let since = crate::cleanup::marks::read_mark(store, key, &listed.key)?;
                 state.marks.insert(id, since);
             }
         }

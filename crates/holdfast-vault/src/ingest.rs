@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use crate::error::{Error, Result, random};
 use crate::images::{ImageDraft, record_key};
-use crate::index::State;
+use crate::index::{Spot, State};
 use crate::merge;
 use crate::packer::Packer;
 use crate::vault::Vault;
@@ -106,14 +106,7 @@ impl Ingest {
             // A checkpoint may have put chunks into the index that were on their way: neither look would see them.
             spots = self.vault.locate(names)?;
         }
-        let packs: HashSet<PackId> = spots
-            .iter()
-            .flatten()
-            .map(|spot| spot.pack)
-            .filter(|pack| !claims.pinned.contains(pack))
-            .collect();
-        let pinned = self.pin(packs);
-        claims.pinned.extend(pinned);
+        self.rest_on(&mut claims, &spots);
         let mut lacking = Vec::with_capacity(names.len());
         for (name, spot) in names.iter().zip(spots) {
             let here = spot.is_some_and(|spot| claims.pinned.contains(&spot.pack));
@@ -126,28 +119,28 @@ impl Ingest {
     pub fn have(&self, names: &[ChunkName]) -> Result<Vec<bool>> {
         let spots = self.vault.locate(names)?;
         let mut claims = self.claims.lock();
+        self.rest_on(&mut claims, &spots);
+        Ok(spots.iter().map(|spot| spot.is_some_and(|spot| claims.pinned.contains(&spot.pack))).collect())
+    }
+
+    /// Pins the packs of these spots that are still there: clean-up takes a pack out of the state while it holds the
+    /// same lock, before it deletes the object.
+    fn rest_on(&self, claims: &mut Claims, spots: &[Option<Spot>]) {
         let packs: HashSet<PackId> = spots
             .iter()
             .flatten()
             .map(|spot| spot.pack)
             .filter(|pack| !claims.pinned.contains(pack))
             .collect();
-        let pinned = self.pin(packs);
-        claims.pinned.extend(pinned);
-        Ok(spots.iter().map(|spot| spot.is_some_and(|spot| claims.pinned.contains(&spot.pack))).collect())
-    }
-
-    /// Pins packs, and gives those that are still there: clean-up takes a pack out of the state while it holds this
-    /// lock, before it deletes the object.
-    fn pin(&self, packs: HashSet<PackId>) -> Vec<PackId> {
         if packs.is_empty() {
-            return Vec::new();
+            return;
         }
         let mut pins = self.vault.inner.pins.lock();
         let state = self.vault.inner.index.state();
-        let here: Vec<PackId> = packs.into_iter().filter(|pack| state.packs.contains_key(pack)).collect();
-        here.iter().for_each(|pack| pins.pin(*pack));
-        here
+        for pack in packs.into_iter().filter(|pack| state.packs.contains_key(pack)) {
+            pins.pin(pack);
+            claims.pinned.insert(pack);
+        }
     }
 
     /// Stores a group of chunks that were claimed; gives the bytes that it takes. Any number of threads.
@@ -228,7 +221,7 @@ impl Ingest {
         let marked: Vec<PackId> =
             claims.pinned.iter().copied().filter(|pack| state.marks.contains_key(pack)).collect();
         for pack in &marked {
-            inner.store.delete(&crate::cleanup::mark_key(*pack)?)?;
+            inner.store.delete(&crate::cleanup::marks::mark_key(*pack)?)?;
         }
         if !marked.is_empty() {
             inner.index.update(|state| state.marks.retain(|pack, _| !marked.contains(pack)));
