@@ -4,6 +4,7 @@
 
 use holdfast_types::ChunkName;
 use prost::Message;
+use zstd::zstd_safe::CParameter;
 
 use crate::error::{Error, Result, bound};
 use crate::wire;
@@ -115,12 +116,19 @@ impl std::fmt::Debug for Compressor {
 /// zstd's level. Measured in docs/benchmarks.md: level 3 in groups of 4 MiB is what makes a source tree smaller than
 /// the smallest of the peers does, and two processors still keep up with a disk.
 pub const LEVEL: i32 = 3;
+/// Tables of half the level's usual size (logarithms of their entries): text grows by 0.7 % and takes 6 to 10 % less
+/// time, for they stay in a processor's own cache.
+const HASH_LOG: u32 = 16;
+const CHAIN_LOG: u32 = 15;
 
 impl Compressor {
     /// A compressor at the usual level.
     pub fn new() -> Result<Self> {
-        let new = |level| zstd::bulk::Compressor::new(level).map_err(|_| Error::Compression("start"));
-        Ok(Self { zstd: new(LEVEL)?, probe: new(1)? })
+        let start = |_| Error::Compression("start");
+        let mut zstd = zstd::bulk::Compressor::new(LEVEL).map_err(start)?;
+        zstd.set_parameter(CParameter::HashLog(HASH_LOG)).map_err(start)?;
+        zstd.set_parameter(CParameter::ChainLog(CHAIN_LOG)).map_err(start)?;
+        Ok(Self { zstd, probe: zstd::bulk::Compressor::new(1).map_err(start)? })
     }
 
     /// Compresses a group into `out` (emptied first), or says that it stays plain: then `out` is left empty.

@@ -21,8 +21,8 @@ const TASK_FILES: usize = 64;
 /// Hard-linked files that are remembered so as not to be read again. Beyond, they are read, and found to be there.
 const LINKS_MAX: usize = 1 << 18;
 /// Kept entries, and batches, about which the depot is asked together.
-const ASK_ENTRIES: usize = 8192;
-const ASK_BATCHES: usize = 192;
+const ASK_ENTRIES: usize = 32_768;
+const ASK_BATCHES: usize = 768;
 /// Entries of the last image that are handed over together.
 const OLD_BATCH: usize = 256;
 
