@@ -37,10 +37,11 @@ def image_id(job_id):
 
 def parse_key_text(text):
     """The vault key in the text that `holdfast key export` prints."""
-    text = text.strip().upper()
-    if not text.startswith(KEY_PREFIX):
+    text = "".join(text.upper().split()).translate(str.maketrans({"-": None, "O": "0", "I": "1", "L": "1"}))
+    prefix = KEY_PREFIX.rstrip("-")
+    if not text.startswith(prefix):
         raise WrongKey(f"a key text begins with {KEY_PREFIX}")
-    body = text[len(KEY_PREFIX) :].translate(str.maketrans({" ": None, "-": None, "O": "0", "I": "1", "L": "1"}))
+    body = text[len(prefix) :]
     if len(body) != KEY_CHARACTERS:
         raise WrongKey(f"a key text has {KEY_CHARACTERS} characters after {KEY_PREFIX}, this one {len(body)}")
     number = 0

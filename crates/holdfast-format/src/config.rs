@@ -11,6 +11,8 @@ use crate::wire;
 
 /// Key of the object.
 pub const OBJECT_KEY: &str = "config";
+/// Key of its copy, byte for byte the same.
+pub const COPY_KEY: &str = "config-copy";
 /// Most bytes that a config may have.
 pub const LENGTH_MAX: u64 = 8192;
 const PLAIN_LENGTH_MAX: u64 = 4096;

@@ -57,6 +57,9 @@ pub enum Error {
         /// Which field.
         what: &'static str,
     },
+    /// What somebody typed is no key.
+    #[error("the key text {0}")]
+    KeyText(&'static str),
     /// A chunk's bytes do not have its name.
     #[error("chunk {0} does not match its name")]
     Name(holdfast_types::ChunkName),

@@ -65,33 +65,35 @@ impl VaultKey {
 
     /// Reads the text again. Forgives case, spaces, missing hyphens, and O, I and L for 0 and 1.
     pub fn from_text(text: &str) -> Result<Self> {
-        let text = text.trim();
-        let digits = match text.get(..TEXT_PREFIX.len()) {
-            Some(prefix) if prefix.eq_ignore_ascii_case(TEXT_PREFIX) => &text[TEXT_PREFIX.len()..],
-            _ => return Err(Error::Invalid { what: "the key text: it should begin with HF1-" }),
-        };
+        let mut digits = text.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'-');
+        for expected in TEXT_PREFIX.bytes().filter(|byte| *byte != b'-') {
+            let found = digits.next().map(|byte| byte.to_ascii_uppercase());
+            if found != Some(expected) && !(expected == b'1' && matches!(found, Some(b'I' | b'L'))) {
+                return Err(Error::KeyText("should begin with HF1-"));
+            }
+        }
         let mut bytes = Zeroizing::new([0u8; 35]);
         let mut count = 0;
-        for byte in digits.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'-') {
-            let value = digit_value(byte).ok_or(Error::Invalid { what: "a character of the key text" })?;
+        for byte in digits {
+            let value = digit_value(byte).ok_or(Error::KeyText(
+                "has a character that no key has: it is made of digits and letters without U",
+            ))?;
             if count == TEXT_DIGITS {
-                return Err(Error::Invalid {
-                    what: "the key text: it is too long, 55 characters are needed",
-                });
+                return Err(Error::KeyText("is too long: 55 characters follow HF1-"));
             }
             put_five_bits(bytes.as_mut_slice(), count, value);
             count += 1;
         }
         if count < TEXT_DIGITS {
-            return Err(Error::Invalid { what: "the key text: it is too short, 55 characters are needed" });
+            return Err(Error::KeyText("is too short: 55 characters follow HF1-"));
         }
         let mut key = [0; 32];
         key.copy_from_slice(&bytes[..32]);
         let key = Self(key);
         if bytes[32..34] != checksum(&key.0) || bytes[34] != 0 {
-            return Err(Error::Invalid {
-                what: "the key text's checksum: some character is wrong, compare it again;",
-            });
+            return Err(Error::KeyText(
+                "has a wrong character somewhere: its checksum does not match, compare it again",
+            ));
         }
         Ok(key)
     }
@@ -192,6 +194,9 @@ mod tests {
         let text = key.to_text();
         let sloppy = text.to_lowercase().replace('-', " ").replace("hf1 ", "hf1-").replacen('0', "o", 3);
         assert_eq!(VaultKey::from_text(&sloppy).unwrap().id(), key.id());
+        for sloppy in [text.replace('-', " "), text.replace('-', ""), text.replacen("HF1-", "hfl", 1)] {
+            assert_eq!(VaultKey::from_text(&sloppy).unwrap().id(), key.id(), "{sloppy}");
+        }
         for bad in
             [&text[4..], &text[..text.len() - 1], &format!("{}0", text.as_str()), &text.replacen('0', "U", 1)]
         {

@@ -93,7 +93,7 @@ impl Vault {
     /// The image that a person means. `latest` never passes over a newer record that cannot be read.
     pub fn find_image(&self, selector: &Selector) -> Result<ImageRecord> {
         match selector {
-            Selector::Id(prefix) => self.find_by_prefix(prefix),
+            Selector::Id(prefix) => self.find_by_prefix(prefix)?.record,
             Selector::Latest { name, at_millis } => {
                 let mut want = |record: &ImageRecord| {
                     name.as_ref().is_none_or(|name| record.name == *name)
@@ -115,7 +115,19 @@ impl Vault {
         }
     }
 
-    fn find_by_prefix(&self, prefix: &str) -> Result<ImageRecord> {
+    /// As `find_image`, and gives an image whose record cannot be read too, if its id was given.
+    pub fn find_listed(&self, selector: &Selector) -> Result<Listed> {
+        match selector {
+            Selector::Id(prefix) => self.find_by_prefix(prefix),
+            Selector::Latest { .. } => self.find_image(selector).map(|record| Listed {
+                image: record.image,
+                created_millis: record.started_millis,
+                record: Ok(record),
+            }),
+        }
+    }
+
+    fn find_by_prefix(&self, prefix: &str) -> Result<Listed> {
         let prefix = prefix.to_ascii_lowercase();
         let mut found: Vec<_> = self
             .image_keys()?
@@ -124,7 +136,7 @@ impl Vault {
             .collect();
         match (found.pop(), found.len()) {
             (Some((key, millis, image)), 0) => match self.listed(&key, millis, image)? {
-                Some(listed) => listed.record,
+                Some(listed) => Ok(listed),
                 None => Err(Error::NoImage(format!("{prefix} is here"))),
             },
             (None, _) => Err(Error::NoImage(format!("{prefix} is here"))),

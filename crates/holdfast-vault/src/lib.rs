@@ -6,6 +6,7 @@
 //! | file | question it answers |
 //! |---|---|
 //! | [`vault`](Vault) | how is a vault made and opened? |
+//! | `config` | what if the one object that all others need is lost? |
 //! | `index`, `table`, `merge` | where does a chunk lie? |
 //! | `packer` | how do groups become durable packs? |
 //! | `packs` | how is a group read, and a damaged pack salvaged? |
@@ -34,6 +35,7 @@
 
 mod cache;
 pub mod cleanup;
+mod config;
 mod error;
 mod images;
 mod index;

@@ -17,6 +17,8 @@ pub(crate) struct Live {
     live: Vec<Bits>,
     /// Nodes whose contents were walked. Not the same as live: a file may have the bytes of a node.
     walked: Vec<Bits>,
+    /// Chunks that some image needs and that are nowhere, counted at each place that names them.
+    missing: u64,
 }
 
 struct Bits(Vec<u64>);
@@ -43,7 +45,7 @@ impl Live {
         let state = vault.inner.index.state();
         let bits = || state.tables.iter().map(|table| Bits(vec![0; table.slots().div_ceil(64)])).collect();
         let (live_bits, walked_bits) = (bits(), bits());
-        let mut live = Self { live: live_bits, walked: walked_bits, state };
+        let mut live = Self { live: live_bits, walked: walked_bits, missing: 0, state };
         for (at, (key, millis, image)) in keys.iter().enumerate() {
             let record = match vault.read_record(key, *millis, *image) {
                 Err(Error::Store(error)) if error.is_missing() => continue,
@@ -83,7 +85,7 @@ impl Live {
 
     /// Marks a node live; false if it was walked before.
     fn mark_node(&mut self, vault: &Vault, name: &ChunkName) -> Result<bool> {
-        let entries = self.kept(vault, std::slice::from_ref(name))?;
+        let entries = self.kept(vault, std::slice::from_ref(name))?.entries;
         let (table, slot) = *entries.first().ok_or(Error::ChunkMissing(*name))?;
         for (table, slot) in entries {
             self.live[table].set(slot);
@@ -93,15 +95,22 @@ impl Live {
 
     /// Marks chunks live. One that is missing cannot be lost any more; verify tells of it.
     fn mark(&mut self, vault: &Vault, names: &[ChunkName]) -> Result<()> {
-        for (table, slot) in self.kept(vault, names)? {
+        let kept = self.kept(vault, names)?;
+        self.missing += (names.len() - kept.names) as u64;
+        for (table, slot) in kept.entries {
             self.live[table].set(slot);
         }
         Ok(())
     }
 
+    /// How many chunks that images need are nowhere.
+    pub(crate) fn missing(&self) -> u64 {
+        self.missing
+    }
+
     /// The entries of the one copy of each chunk that is kept: in an unmarked pack if there is one, and of equals the
     /// least spot, so that every clean-up keeps the same. Several entries, when several tables cover the same pack.
-    fn kept(&self, vault: &Vault, names: &[ChunkName]) -> Result<Vec<(usize, usize)>> {
+    fn kept(&self, vault: &Vault, names: &[ChunkName]) -> Result<Kept> {
         let inner = &*vault.inner;
         let state = &self.state;
         let mut found: Vec<(usize, bool, Spot, usize, usize)> = Vec::with_capacity(names.len());
@@ -111,10 +120,11 @@ impl Live {
         };
         state.each_place(&*inner.store, &inner.index.blocks, names, &mut each)?;
         found.sort_unstable();
-        let mut kept = Vec::with_capacity(names.len());
+        let mut kept = Kept { entries: Vec::with_capacity(names.len()), names: 0 };
         for copies in found.chunk_by(|a, b| a.0 == b.0) {
             let best = copies[0].2;
-            kept.extend(copies.iter().take_while(|copy| copy.2 == best).map(|copy| (copy.3, copy.4)));
+            kept.names += 1;
+            kept.entries.extend(copies.iter().take_while(|copy| copy.2 == best).map(|copy| (copy.3, copy.4)));
         }
         Ok(kept)
     }
@@ -123,6 +133,13 @@ impl Live {
     pub(crate) fn is_live(&self, table: usize, slot: usize) -> bool {
         self.live[table].get(slot)
     }
+}
+
+/// Entries that are kept, and of how many names.
+struct Kept {
+    /// Table, and number of the entry in it.
+    entries: Vec<(usize, usize)>,
+    names: usize,
 }
 
 pub(crate) fn read_error(error: holdfast_format::manifest::ReadError<Error>) -> Error {

@@ -8,7 +8,7 @@ use holdfast_format::config::{self, Config};
 use holdfast_format::manifest::NodeSource;
 use holdfast_format::seal::VERSION;
 use holdfast_format::{NamingKey, VaultKey};
-use holdfast_store::{Key, Store, StoreExt};
+use holdfast_store::Store;
 use holdfast_types::{ChunkName, KeyId, VaultId};
 use parking_lot::Mutex;
 
@@ -93,25 +93,18 @@ impl Vault {
         let naming = NamingKey::from_bytes(random()?);
         let object =
             config::encode(key, random()?, vault, &naming, sizes).map_err(Error::encode("the config"))?;
-        store.put(&config_key()?, &object)?;
+        crate::config::put(store, &object)?;
         Ok(vault)
     }
 
     /// The id of the key that a vault needs.
     pub fn key_needed(store: &dyn Store) -> Result<KeyId> {
-        let object = read_config(store)?;
-        Ok(config::decode_plain(&object).map_err(Error::damaged(config::OBJECT_KEY))?.key)
+        crate::config::key_needed(store)
     }
 
     /// Opens a vault. For writing, packs whose writer died before they were in the index are taken into it.
     pub fn open(store: Arc<dyn Store>, key: &VaultKey, mode: Mode) -> Result<Self> {
-        let object = read_config(&*store)?;
-        let config = config::decode(&object, key).map_err(|error| match error {
-            holdfast_format::Error::WrongKey { needs, given } => {
-                Error::WrongKey { place: store.describe(), needs, given }
-            }
-            other => Error::damaged(config::OBJECT_KEY)(other),
-        })?;
+        let config = crate::config::read(&*store, key)?;
         if mode == Mode::Write && config.plain.writer_version > VERSION {
             return Err(Error::NewerWriter { needs: config.plain.writer_version, known: VERSION });
         }
@@ -131,6 +124,7 @@ impl Vault {
         };
         let vault = Self { inner: Arc::new(inner) };
         if mode == Mode::Write {
+            crate::config::mend(&*vault.inner.store, key)?;
             vault.tidy_index()?;
         }
         Ok(vault)
@@ -297,7 +291,7 @@ impl Vault {
                 Ok(())
             })?;
         }
-        bytes += inner.store.size(&config_key()?)?;
+        bytes += crate::config::size(&*inner.store)?;
         Ok(Info {
             vault: inner.config.plain.vault,
             key: inner.config.plain.key,
@@ -382,15 +376,4 @@ impl NodeSource for Vault {
     fn node(&self, name: &ChunkName, length: u32) -> Result<Bytes> {
         self.chunk(name, length)
     }
-}
-
-fn config_key() -> Result<Key> {
-    Key::new(config::OBJECT_KEY).map_err(|_| Error::NoImage(config::OBJECT_KEY.into()))
-}
-
-fn read_config(store: &dyn Store) -> Result<Bytes> {
-    store.get(&config_key()?, config::LENGTH_MAX).map_err(|error| match error {
-        error if error.is_missing() => Error::NoVault { place: store.describe() },
-        error => error.into(),
-    })
 }

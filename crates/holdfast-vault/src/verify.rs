@@ -90,6 +90,9 @@ impl Vault {
             suspects: HashMap::new(),
             sound_entries: 0,
         };
+        if let Some((object, what)) = crate::config::lost(&*self.inner.store, &self.inner.key) {
+            check.damage(object, what);
+        }
         check.index()?;
         if read_data {
             check.packs(watcher)?;

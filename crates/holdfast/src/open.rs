@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use holdfast_format::VaultKey;
 use holdfast_format::chunker::Sizes;
+use holdfast_format::config;
 use holdfast_store::{Error as StoreError, LocalStore, MemoryStore, Store};
 use holdfast_types::{KeyId, VaultId, sanitise};
 use holdfast_vault::{Error as VaultError, Mode, Vault};
@@ -38,8 +39,9 @@ pub(crate) struct Chosen {
     pub(crate) dir: PathBuf,
     /// Nobody chose it.
     is_default: bool,
-    /// A backup makes it: the default one, and one in a directory that is to be made too. A directory that is there
-    /// and holds no vault may be a mount point whose disk is missing: only `vault init` makes a vault in it.
+    /// A backup makes it, if its directory is to be made too. A directory that is there and holds no vault may be a
+    /// mount point whose disk is missing: only `vault init` makes a vault in it. One with a vault's directories and no
+    /// config was being made when that run ended.
     is_made: bool,
     /// Where keys lie.
     pub(crate) keys: Keys,
@@ -55,8 +57,9 @@ impl VaultArgs {
         let dir = named.unwrap_or_else(|| state.vault());
         // An absolute path in messages and beside the key says more.
         let dir = std::path::absolute(&dir).unwrap_or(dir);
-        let parent_there = || dir.parent().is_some_and(Path::is_dir);
-        let is_made = is_default || (std::fs::symlink_metadata(&dir).is_err() && parent_there());
+        let parent_there = || is_default || dir.parent().is_some_and(Path::is_dir);
+        let begun = || is_default && dir.join("packs").is_dir();
+        let is_made = begun() || (std::fs::symlink_metadata(&dir).is_err() && parent_there());
         Ok(Chosen { dir, is_default, is_made, keys: Keys::new(state.keys()) })
     }
 
@@ -78,12 +81,17 @@ impl VaultArgs {
 impl Chosen {
     /// Whether a vault seems to be there. If that cannot be told, opening it will tell why.
     fn exists(&self) -> bool {
-        self.dir.join("config").try_exists().unwrap_or(true)
+        let there = |name: &str| self.dir.join(name).try_exists().unwrap_or(true);
+        there(config::OBJECT_KEY) || there(config::COPY_KEY)
     }
 
     fn missing(&self) -> Failure {
-        let next = if self.is_default {
+        let next = if self.is_default && self.is_made {
             "`holdfast backup PATH` makes it; --vault or $HOLDFAST_VAULT chooses another".to_owned()
+        } else if self.dir.is_dir() {
+            "that directory is there: if its disk is missing, mount it; `holdfast vault init DIR` makes a vault in an \
+             empty one"
+                .to_owned()
         } else {
             "check the path; `holdfast vault init DIR` makes a vault".to_owned()
         };
@@ -95,9 +103,9 @@ impl Chosen {
         Ok(Vault::key_needed(&self.read_store(console)?)?)
     }
 
-    /// Whether the vault is there, so that it can be asked for its key.
-    pub(crate) fn is_there(&self) -> bool {
-        self.exists()
+    /// Whether the vault can be asked for its key: it is there, or somebody said that it is.
+    pub(crate) fn is_expected(&self) -> bool {
+        self.exists() || !self.is_default
     }
 
     fn read_store(&self, console: &Console) -> Result<LocalStore> {

@@ -1,7 +1,8 @@
 //! Which images keep rules keep. Pure: takes images and a time zone, gives verdicts; deleting is the command's.
 //!
 //! Images are grouped by host, paths and label; each group is judged by itself. A rule keeps the newest image of each
-//! of the newest N periods that have one. An image that any rule keeps is kept.
+//! of the newest N periods that have one. An image that any rule keeps is kept. If everything that is kept is incomplete, the
+//! newest complete image is kept too: rules that only count would drop the last good one after a few bad nights.
 
 use std::collections::HashMap;
 
@@ -57,6 +58,7 @@ pub(crate) fn judge(images: &[ImageRecord], rules: &Rules, zone: &TimeZone) -> V
         // Of images of the same millisecond the order is that of their ids, as in every list.
         group.sort_unstable_by_key(|at| std::cmp::Reverse((images[*at].started_millis, images[*at].image)));
         judge_group(images, &group, rules, zone, &mut kept_by);
+        keep_a_complete_one(images, &group, &mut kept_by);
     }
     images.iter().zip(kept_by).map(|(image, kept_by)| Verdict { image: image.image, kept_by }).collect()
 }
@@ -87,6 +89,15 @@ fn judge_group(
                 last = this;
             }
         }
+    }
+}
+
+fn keep_a_complete_one(images: &[ImageRecord], newest_first: &[usize], kept_by: &mut [Vec<&'static str>]) {
+    let complete = |at: &&usize| images[**at].counts.errors == 0;
+    if let Some(newest) = newest_first.iter().find(complete)
+        && newest_first.iter().filter(complete).all(|at| kept_by[*at].is_empty())
+    {
+        kept_by[*newest].push("complete");
     }
 }
 
@@ -183,6 +194,25 @@ mod tests {
                 ("2026-11-02 12:00", &["last", "monthly", "yearly"]),
             ],
         );
+    }
+
+    #[test]
+    fn the_last_complete_one_stays() {
+        let complete = |errors: &[u64]| {
+            let images: Vec<_> = (0..)
+                .zip(errors)
+                .map(|(at, errors)| {
+                    let mut image = image(1_000_000 + at, "h", "n", "/");
+                    image.counts.errors = *errors;
+                    image
+                })
+                .collect();
+            let verdicts = judge(&images, &Rules { last: 1, ..NONE }, &TimeZone::UTC);
+            verdicts.iter().map(|verdict| verdict.kept_by.join("+")).collect::<Vec<_>>()
+        };
+        assert_eq!(complete(&[0, 0, 2, 1]), ["", "complete", "", "last"]);
+        assert_eq!(complete(&[0, 1, 0]), ["", "", "last"]);
+        assert_eq!(complete(&[3, 1]), ["", "last"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use clap::Args;
 use holdfast_format::record::ImageRecord;
 use holdfast_types::{check_component, sanitise};
-use holdfast_vault::{Selector, Vault};
+use holdfast_vault::{Listed, Selector, Vault};
 
 use crate::errors::{Failure, Result};
 use crate::time;
@@ -26,6 +26,11 @@ impl At {
     /// The image that is meant.
     pub(crate) fn find(&self, vault: &Vault, image: &str) -> Result<ImageRecord> {
         Ok(vault.find_image(&self.selector(image)?)?)
+    }
+
+    /// The image that is meant, also one whose record cannot be read, if it is named by its id.
+    pub(crate) fn find_listed(&self, vault: &Vault, image: &str) -> Result<Listed> {
+        Ok(vault.find_listed(&self.selector(image)?)?)
     }
 
     /// Checks the words for an image before a vault is opened.

@@ -27,6 +27,8 @@ def test_key_text_takes_what_people_type():
     text = key_text(VAULT_KEY)
     body = text[4:].lower().replace("0", "o").replace("1", "l").replace("-", " ")
     assert sealing.parse_key_text("hf1-" + body) == VAULT_KEY
+    for sloppy in (text.replace("-", " "), text.replace("-", ""), text.replace("HF1-", "hfl ")):
+        assert sealing.parse_key_text(sloppy) == VAULT_KEY
 
 
 @pytest.mark.parametrize("change", ["prefix", "letter", "short", "swap"])
@@ -120,6 +122,20 @@ def test_every_bit_of_config_is_guarded(maker):
         path.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
         with pytest.raises(ReaderError):
             Vault(maker.directory, VAULT_KEY)
+
+
+@pytest.mark.parametrize("lost", [None, b"", b"HFVC", bytes(9000)])
+def test_a_lost_config_is_read_from_its_copy(maker, lost):
+    path = maker.directory / "config"
+    good = path.read_bytes()
+    if lost is None:
+        path.unlink()
+    else:
+        path.write_bytes(lost)
+    with pytest.raises(ReaderError):
+        Vault(maker.directory, VAULT_KEY)
+    (maker.directory / "config-copy").write_bytes(good)
+    assert Vault(maker.directory, VAULT_KEY).chunk_sizes == (32768, 131072, 524288)
 
 
 def test_image_id():

@@ -39,7 +39,6 @@ pub(super) fn share(live: u64, plain: u64) -> f64 {
 /// Counts all entries of the index.
 pub(super) fn tally(store: &dyn Store, live: &Live) -> Result<HashMap<PackId, Tally>> {
     let state = &live.state;
-    // A pack without entries in the index (all of it damaged, say) is not known to be unneeded: it is left out.
     let mut tallies: HashMap<PackId, Tally> = HashMap::new();
     for (number, table) in state.tables.iter().enumerate() {
         for (position, _) in table.footer.blocks.iter().enumerate() {
@@ -53,6 +52,15 @@ pub(super) fn tally(store: &dyn Store, live: &Live) -> Result<HashMap<PackId, Ta
                 if live.is_live(number, table.slot(position, entry)) {
                     group.2 += u64::from(spot.length);
                 }
+            }
+        }
+    }
+    // A pack of which the index knows nothing: all of it is damaged, say. While something that an image needs cannot be
+    // found it may be in there, and the pack is left alone.
+    if live.missing() == 0 {
+        for (pack, _) in state.tables.iter().flat_map(|table| &table.footer.packs) {
+            if state.packs.contains_key(pack) {
+                tallies.entry(*pack).or_default();
             }
         }
     }

@@ -336,6 +336,29 @@ fn a_damaged_pack_is_not_rewritten_and_stops_nothing() {
 }
 
 #[test]
+fn a_pack_of_which_nothing_can_be_read_goes_when_nothing_is_missed() {
+    let (store, vault) = new_vault();
+    let files = small_files("f", 1, |_| true, 20);
+    let hurt_image = backup(&vault, 1, &files).image;
+    drop(vault);
+    let hurt = keys(&store, "packs").into_iter().max_by_key(|key| store.raw_get(key).unwrap().len()).unwrap();
+    let noise_only = noise(7, store.raw_get(&hurt).unwrap().len());
+    store.raw_put(&hurt, noise_only);
+    let vault = open(&store);
+    vault.rebuild_index(&mut |_, _| {}).unwrap();
+    // Somebody may yet find something in it.
+    assert_eq!(clean_up(&vault, 0, 1_000).deleted, 0);
+    assert!(store.raw_get(&hurt).is_some());
+    // All that it held is there again; the image that missed it is whole.
+    let again = backup(&vault, 2, &files).image;
+    assert_whole(&vault, hurt_image, &files);
+    assert_eq!(clean_up(&vault, 0, 2_000).deleted, 1);
+    assert!(store.raw_get(&hurt).is_none());
+    assert_whole(&vault, again, &files);
+    assert!(vault.verify(None, true, &mut ()).unwrap().is_good());
+}
+
+#[test]
 fn a_full_disk_is_freed() {
     for (free, reserve) in [(0, 0), (0, 4_096), (100, 0), (100, 4_096), (3_000, 0)] {
         let context = format!("{free} free, {reserve} in reserve");

@@ -73,7 +73,8 @@ fn lab() -> Lab {
     let pair = |prefix, nodes| [find(HURT, prefix, nodes), find(2, prefix, nodes)];
     let config = Key::new("config").unwrap();
     let targets = vec![
-        ("config", [config.clone(), config]),
+        ("config", [config.clone(), config.clone()]),
+        (BOTH_CONFIGS, [config.clone(), config]),
         ("data pack", pair("packs/", false)),
         ("node pack", pair("packs/", true)),
         ("index table", pair("index/", false)),
@@ -83,9 +84,15 @@ fn lab() -> Lab {
     Lab { objects: objects(&store), hurt_tree: trees[HURT].clone(), images, targets }
 }
 
+/// The copy of the config is lost too.
+const BOTH_CONFIGS: &str = "both configs";
+
 /// A copy of the store with the harm done.
-fn harmed(lab: &Lab, [target, partner]: &[Key; 2], harm: Harm) -> MemoryStore {
+fn harmed(lab: &Lab, name: &str, [target, partner]: &[Key; 2], harm: Harm) -> MemoryStore {
     let store = store_of(&lab.objects);
+    if name == BOTH_CONFIGS {
+        assert!(store.raw_remove(&Key::new("config-copy").unwrap()));
+    }
     let bytes = store.raw_get(target).unwrap();
     let flip = |at: usize| {
         let mut flipped = bytes.to_vec();
@@ -252,7 +259,7 @@ type Write<'a> = dyn Fn(&Vault, &MemoryStore) -> &'static str + 'a;
 fn row(lab: &Lab, name: &str, target: &[Key; 2], harm: Harm) -> String {
     let mut line = format!("{name:12} {:11}", format!("{harm:?}"));
     let mut cell = |text: &str| write!(line, " {text:8}").unwrap();
-    let store = harmed(lab, target, harm);
+    let store = harmed(lab, name, target, harm);
     let before = objects(&store);
     match try_open(store.clone(), Mode::Read) {
         Err(error) => (0..5).for_each(|_| cell(kind(&error))),
@@ -267,7 +274,7 @@ fn row(lab: &Lab, name: &str, target: &[Key; 2], harm: Harm) -> String {
             cell(outcome(restored.as_ref().map(|_| "ok")));
             cell(verify(lab, &vault, &target[0], false));
             cell(verify(lab, &vault, &target[0], true));
-            if name != "config" {
+            if !name.contains("config") {
                 let (kept, tree) = &lab.images[KEPT];
                 assert_whole(&vault, *kept, tree);
             }
@@ -289,7 +296,7 @@ fn row(lab: &Lab, name: &str, target: &[Key; 2], harm: Harm) -> String {
             Err(error) => cell(kind(&error)),
             Ok(vault) => {
                 cell(write(&vault, &store));
-                if name != "config" {
+                if !name.contains("config") {
                     let (kept, tree) = &lab.images[KEPT];
                     assert_whole(&vault, *kept, tree);
                     assert_whole(&open(&store), *kept, tree);
@@ -379,12 +386,18 @@ fn a_mark_that_cannot_be_read_deletes_nothing() {
 /// that a lost index covered.
 const EXPECTED: &str = "
 kind         harm        list     ls       restore  verify   +data    backup   cleanup  rebuilt
-config       Missing     novault  novault  novault  novault  novault  novault  novault  novault
-config       Truncated   damaged  damaged  damaged  damaged  damaged  damaged  damaged  damaged
-config       Flipped     damaged  damaged  damaged  damaged  damaged  damaged  damaged  damaged
-config       FlippedEnd  damaged  damaged  damaged  damaged  damaged  damaged  damaged  damaged
+config       Missing     ok       ok       ok       named    named    same     ok       same
+config       Truncated   ok       ok       ok       named    named    same     ok       same
+config       Flipped     ok       ok       ok       named    named    same     ok       same
+config       FlippedEnd  ok       ok       ok       named    named    same     ok       same
 config       Swapped     ok       badchunk badchunk told     told     stored   badchunk stored
-config       Empty       damaged  damaged  damaged  damaged  damaged  damaged  damaged  damaged
+config       Empty       ok       ok       ok       named    named    same     ok       same
+both configs Missing     novault  novault  novault  novault  novault  novault  novault  novault
+both configs Truncated   damaged  damaged  damaged  damaged  damaged  damaged  damaged  damaged
+both configs Flipped     damaged  damaged  damaged  damaged  damaged  damaged  damaged  damaged
+both configs FlippedEnd  damaged  damaged  damaged  damaged  damaged  damaged  damaged  damaged
+both configs Swapped     ok       badchunk badchunk told     told     stored   badchunk stored
+both configs Empty       damaged  damaged  damaged  damaged  damaged  damaged  damaged  damaged
 data pack    Missing     ok       ok       missing  named    named    stored   ok       stored
 data pack    Truncated   ok       ok       missing  named    named    stored   ok       stored
 data pack    Flipped     ok       ok       damaged  clean    named    HURT     ok       stored
@@ -416,3 +429,17 @@ mark         FlippedEnd  ok       ok       ok       clean    clean    same     o
 mark         Swapped     ok       ok       ok       clean    clean    same     ok       same
 mark         Empty       ok       ok       ok       clean    clean    same     ok       same
 ";
+
+/// The config is there twice: with either lost all goes on, and the next who writes puts it back.
+#[test]
+fn a_lost_config_is_put_back_from_the_other() {
+    let lab = lab();
+    for name in ["config", "config-copy"] {
+        let (store, key) = (store_of(&lab.objects), Key::new(name).unwrap());
+        let good = store.raw_get(&key).unwrap();
+        store.raw_put(&key, b"HFVC and no more".to_vec());
+        let report = open(&store).verify(None, false, &mut ()).unwrap();
+        assert!(report.is_good(), "who writes has mended it: {:?}", report.damage);
+        assert_eq!(store.raw_get(&key).unwrap(), good);
+    }
+}

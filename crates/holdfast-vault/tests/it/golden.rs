@@ -154,7 +154,11 @@ fn the_first_version_is_written_on() {
     let (store, key) = load();
     let before = objects(&store);
     let vault = open_golden(&store, &key, Mode::Write);
-    assert!(objects(&store) == before, "there is nothing to mend");
+    // It was made before vaults had a copy of the config.
+    let copy = holdfast_store::Key::new("config-copy").unwrap();
+    let mut mended = objects(&store);
+    assert_eq!(mended.remove(&copy), before.get(&holdfast_store::Key::new("config").unwrap()).cloned());
+    assert!(mended == before, "there is nothing else to mend");
     // Content is cut and named as it was then: all is found.
     let mut again = Backup::begin(&vault).unwrap();
     for bytes in [text(), cut_noise(), sparse()] {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use clap::ArgGroup;
 use holdfast_format::record::ImageRecord;
 use holdfast_types::{ImageId, sanitise};
-use holdfast_vault::Vault;
+use holdfast_vault::{Listed, Vault};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -25,7 +25,8 @@ Examples:
   holdfast forget --keep-daily 14 --keep-yearly 10 && holdfast cleanup
 
 Rules look at images of the same host, paths and name together. Each keeps the newest image of each of the newest N days,
-weeks (from Monday), months or years that have one, in local time; an image that any rule keeps stays.
+weeks (from Monday), months or years that have one, in local time; an image that any rule keeps stays. If all that stay
+are incomplete (some entries could not be read), the newest complete one stays too.
 Forgotten images are gone at once; the room that they take is freed by `holdfast cleanup`.";
 
 /// Forget images: those that are named, or all that no rule keeps
@@ -66,7 +67,7 @@ pub(crate) struct Args {
 /// What to do: which images go, which stay and why.
 #[derive(Default)]
 struct Plan {
-    forget: Vec<ImageRecord>,
+    forget: Vec<Listed>,
     keep: Vec<(ImageRecord, Vec<&'static str>)>,
     unreadable: u64,
 }
@@ -101,7 +102,7 @@ impl Args {
         let vault = if self.dry_run { self.vault.read(console)? } else { self.vault.write(console)? };
         let plan = if self.images.is_empty() { plan(&vault, &rules, console)? } else { self.named(&vault)? };
         if !self.dry_run {
-            plan.forget.iter().try_for_each(|record| vault.forget(record.image))?;
+            plan.forget.iter().try_for_each(|listed| vault.forget(listed.image))?;
         }
         print_result(console, || self.print(console, &plan));
         Ok(Status::of_errors(plan.unreadable))
@@ -121,9 +122,9 @@ impl Args {
     fn named(&self, vault: &Vault) -> Result<Plan> {
         let (mut plan, mut seen) = (Plan::default(), HashSet::new());
         for image in &self.images {
-            let record = self.at.find(vault, image)?;
-            if seen.insert(record.image) {
-                plan.forget.push(record);
+            let listed = self.at.find_listed(vault, image)?;
+            if seen.insert(listed.image) {
+                plan.forget.push(listed);
             }
         }
         Ok(plan)
@@ -135,7 +136,7 @@ impl Args {
             let id = |image: ImageId| image.to_string();
             out.json(&Report {
                 dry_run: self.dry_run,
-                forgotten: plan.forget.iter().map(|record| id(record.image)).collect(),
+                forgotten: plan.forget.iter().map(|listed| id(listed.image)).collect(),
                 kept: plan
                     .keep
                     .iter()
@@ -154,8 +155,13 @@ impl Args {
             out.line(format!("keep    {}  ({})", line(record), why.join(", ")))?;
         }
         let (verb, word) = if self.dry_run { ("forget", "would forget") } else { ("forgot", "forgot") };
-        for record in &plan.forget {
-            out.line(format!("{verb}  {}", line(record)))?;
+        for listed in &plan.forget {
+            match &listed.record {
+                Ok(record) => out.line(format!("{verb}  {}", line(record)))?,
+                Err(_) => {
+                    out.line(format!("{verb}  {}  (its record cannot be read)", short(listed.image)))?
+                }
+            }
         }
         let images = text::counted(plan.forget.len() as u64, "image", "images");
         out.line(format!("{word} {images}"))?;
@@ -184,7 +190,11 @@ fn plan(vault: &Vault, rules: &Rules, console: &Console) -> Result<Plan> {
     let verdicts = retention::judge(&records, rules, &TimeZone::system());
     for (record, verdict) in records.into_iter().zip(verdicts) {
         match verdict.kept_by.is_empty() {
-            true => plan.forget.push(record),
+            true => plan.forget.push(Listed {
+                image: record.image,
+                created_millis: record.started_millis,
+                record: Ok(record),
+            }),
             false => plan.keep.push((record, verdict.kept_by)),
         }
     }
@@ -193,8 +203,9 @@ fn plan(vault: &Vault, rules: &Rules, console: &Console) -> Result<Plan> {
 
 fn line(record: &ImageRecord) -> String {
     let paths: Vec<String> = record.roots.iter().map(|path| sanitise(path)).collect();
+    let incomplete = if record.counts.errors > 0 { "  (incomplete)" } else { "" };
     format!(
-        "{}  {}  {}  {}",
+        "{}  {}  {}  {}{incomplete}",
         short(record.image),
         time::local_millis(record.started_millis),
         sanitise(record.name.as_bytes()),

@@ -87,8 +87,7 @@ impl Args {
 fn show_keys(args: &VaultArgs, json: bool, console: &Console) -> Result<Status> {
     let chosen = args.choose()?;
     // Without a vault there are keys all the same; a vault that was asked for must be there.
-    let needed =
-        if chosen.is_there() || args.vault.is_some() { Some(chosen.key_needed(console)?) } else { None };
+    let needed = if chosen.is_expected() { Some(chosen.key_needed(console)?) } else { None };
     let vault = |id: KeyId| (needed == Some(id)).then(|| show(&chosen.dir));
     let files = chosen.keys.list()?;
     if json {
@@ -121,7 +120,7 @@ fn export(id: Option<&str>, args: &VaultArgs, console: &Console) -> Result<Statu
     let chosen = args.choose()?;
     let id = match id {
         Some(beginning) => find(&chosen.keys, beginning)?,
-        None if chosen.is_there() || args.vault.is_some() => chosen.key_needed(console)?,
+        None if chosen.is_expected() => chosen.key_needed(console)?,
         None => only(&chosen.keys)?,
     };
     let text = chosen.keys.get_for(id, "that vault")?.to_text();
