@@ -11,6 +11,8 @@ use crate::wire;
 pub const LENGTH_MAX: u64 = 16 << 20;
 /// Faults that are listed; all are counted.
 pub const FAULTS_MAX: usize = 1000;
+/// Most bytes of a label, and of a host's name.
+pub const NAME_MAX: usize = 255;
 /// Bytes of their paths and reasons: paths may be long, and the record must stay below its bound.
 const FAULT_BYTES_MAX: usize = 8 << 20;
 
@@ -102,6 +104,8 @@ pub fn decode(bytes: &[u8]) -> Result<ImageRecord> {
         return Err(Error::Invalid { what: "the time of an image" });
     }
     bound("the number of faults", record.faults.len() as u64, FAULTS_MAX as u64)?;
+    bound("the length of an image's name", record.name.len() as u64, NAME_MAX as u64)?;
+    bound("the length of a host's name", record.host.len() as u64, NAME_MAX as u64)?;
     record.roots.iter().try_for_each(|root| check_path(root))?;
     let millis =
         |value: i64| u64::try_from(value).map_err(|_| Error::Invalid { what: "the time of an image" });

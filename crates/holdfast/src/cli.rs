@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{backup, cat, cleanup, diff, find, forget, images, key, ls, restore, vault, verify};
 use crate::console::{Console, Style};
-use crate::errors::{Result, Status};
+use crate::errors::{Failure, Result, Status};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,7 +46,19 @@ enum Command {
 
 /// Reads the command line; ends the program with status 2 if it means nothing.
 pub(crate) fn parse() -> Cli {
-    Cli::parse()
+    Cli::try_parse().unwrap_or_else(|error| {
+        let wants_json = std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
+        if error.use_stderr() && wants_json {
+            // Who asked for JSON lines reads nothing else.
+            let text = error.render().to_string();
+            let (cause, next) = text.split_once("\n\n").unwrap_or((text.as_str(), "see --help"));
+            let cause = cause.strip_prefix("error: ").unwrap_or(cause);
+            let failure = Failure::usage(cause.trim(), next.trim());
+            Console::new(Style::Json, false).failure(&failure);
+            std::process::exit(Status::Usage as i32);
+        }
+        error.exit()
+    })
 }
 
 impl Cli {

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use holdfast_client::{embedded, restore};
+use holdfast_format::Error as FormatError;
 use holdfast_store::Error as StoreError;
 use holdfast_vault::Error as VaultError;
 
@@ -88,6 +89,19 @@ impl From<VaultError> for Failure {
             }
             VaultError::NoImage(_) | VaultError::Ambiguous { .. } | VaultError::LatestUnreadable { .. } => {
                 Self::failed(error, LIST_IMAGES)
+            }
+            VaultError::Damaged {
+                cause: FormatError::NewerVersion { .. } | FormatError::Flags(_), ..
+            } => Self::plain(error),
+            VaultError::Damaged { object, .. } if object.starts_with("images/") => {
+                let id = object.rsplit('-').next().unwrap_or_default().to_owned();
+                Self::failed(
+                    error,
+                    format!(
+                        "bring that object back from a copy of the vault, or give this one image up with `holdfast \
+                         forget {id}`: no other is affected"
+                    ),
+                )
             }
             VaultError::Damaged { .. } | VaultError::ChunkMissing(_) | VaultError::ChunkDamaged { .. } => {
                 Self::failed(

@@ -161,6 +161,16 @@ pub(crate) struct Image<'a> {
     numbers: Numbers,
     parent: Option<String>,
     program: &'a str,
+    /// The first entries that were in trouble.
+    faults: Vec<Fault<'a>>,
+}
+
+/// An entry that was in trouble.
+#[derive(Debug, Serialize)]
+struct Fault<'a> {
+    #[serde(flatten)]
+    path: PathText,
+    reason: &'a str,
 }
 
 impl<'a> Image<'a> {
@@ -178,6 +188,11 @@ impl<'a> Image<'a> {
             numbers: Numbers::of(&record.counts),
             parent: record.parent.map(|parent| parent.to_string()),
             program: &record.program,
+            faults: record
+                .faults
+                .iter()
+                .map(|fault| Fault { path: PathText::new(&fault.path), reason: &fault.reason })
+                .collect(),
         }
     }
 }

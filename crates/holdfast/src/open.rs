@@ -40,8 +40,8 @@ pub(crate) struct Chosen {
     /// Nobody chose it.
     is_default: bool,
     /// A backup makes it, if its directory is to be made too. A directory that is there and holds no vault may be a
-    /// mount point whose disk is missing: only `vault init` makes a vault in it. One with a vault's directories and no
-    /// config was being made when that run ended.
+    /// mount point whose disk is missing: only `vault init` makes a vault in it. One with a store's own files and no config
+    /// was being made when that run ended.
     is_made: bool,
     /// Where keys lie.
     pub(crate) keys: Keys,
@@ -58,7 +58,7 @@ impl VaultArgs {
         // An absolute path in messages and beside the key says more.
         let dir = std::path::absolute(&dir).unwrap_or(dir);
         let parent_there = || is_default || dir.parent().is_some_and(Path::is_dir);
-        let begun = || is_default && dir.join("packs").is_dir();
+        let begun = || is_default && ["reserve", "tmp"].iter().any(|own| dir.join(own).exists());
         let is_made = begun() || (std::fs::symlink_metadata(&dir).is_err() && parent_there());
         Ok(Chosen { dir, is_default, is_made, keys: Keys::new(state.keys()) })
     }

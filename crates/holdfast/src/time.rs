@@ -83,9 +83,9 @@ fn parse_at_from(text: &str, now: &Zoned) -> Result<u64, String> {
     Ok(u64::try_from(zoned.timestamp().as_millisecond()).unwrap_or(0))
 }
 
-/// Exactly a date: jiff would also take the date out of a date with a time.
+/// Exactly a date, `2026-11-22` or `20261122`: jiff would also take the date out of a date with a time.
 fn parse_date(text: &str) -> Option<Date> {
-    text.parse().ok().filter(|_| text.len() == "2026-11-22".len())
+    text.parse().ok().filter(|_| !text.contains(['T', 't', ' ', ':', '[', 'Z', 'z']))
 }
 
 /// What is left of the minute or second that a time of day names: `10:00` up to 10:00:59.999.
@@ -137,6 +137,7 @@ mod tests {
     #[test]
     fn a_date_is_the_whole_day_however_long_it_is() {
         check("2026-11-22", "2026-11-22T22:59:59.999Z");
+        check("20261122", "2026-11-22T22:59:59.999Z");
         // The day on which the clocks go back has 25 hours.
         check("2026-10-25", "2026-10-25T22:59:59.999Z");
     }

@@ -3,7 +3,7 @@
 //!
 //! A name that is taken is replaced by renaming something complete over it, so that there is always one or the other.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::Ordering::Relaxed;
 
 use holdfast_types::{Entry, Kind};
@@ -59,6 +59,20 @@ pub(super) fn creation(site: &Site<'_>, dir: &Dir, entry: &Entry, ids: Ids) -> (
 pub(super) fn create_file(dir: &Dir, name: &[u8], mode: u32) -> Result<OwnedFd, Failure> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     sys::openat(dir.fd(), name, flags, Mode::from_raw_mode(mode)).map_err(creating)
+}
+
+/// Creates a file without a name, if this file system and kernel can. Why not does not matter: with a name it is tried
+/// again, and that tells.
+pub(super) fn create_nameless(site: &Site<'_>, dir: &Dir, mode: u32) -> Option<OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
+    site.links_open_files.then(|| sys::openat(dir.fd(), ".", flags, Mode::from_raw_mode(mode)).ok()).flatten()
+}
+
+/// Gives a file without a name one that is free.
+pub(super) fn link_open(fd: &OwnedFd, dir: &Dir, name: &[u8]) -> Result<(), Failure> {
+    // By descriptor alone it needs a capability; by this path, which stands for the descriptor, it does not.
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    sys::linkat(sys::CWD, path, dir.fd(), name, AtFlags::SYMLINK_FOLLOW).map_err(creating)
 }
 
 fn creating(errno: Errno) -> Failure {

@@ -1,7 +1,8 @@
 //! A file that is written in parts, by several threads: one open descriptor, a count of parts that are to come, and
 //! whoever writes the last part sets the metadata and gives the file its name.
 //!
-//! It is written under a temporary name, so that a restore that is killed leaves no half file under a name of the image.
+//! It has no name until it is whole, so that a restore that is killed leaves nothing of it; where the file system cannot
+//! do that, it has a temporary one.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,7 +13,7 @@ use parking_lot::Mutex;
 use rustix::fs::{self as sys, AtFlags};
 use rustix::io::Errno;
 
-use super::create::{Ended, create_file, creation, put_in_place, write_small};
+use super::create::{Ended, create_file, create_nameless, creation, link_open, put_in_place, write_small};
 use super::handle::Handle;
 use super::metadata::{Before, apply};
 use super::owners::Ids;
@@ -41,8 +42,25 @@ pub(super) struct FileJob {
 
 struct Open {
     fd: OwnedFd,
-    temporary: Vec<u8>,
+    /// The name that it has meanwhile, if it has one.
+    temporary: Option<Vec<u8>>,
     before: Before,
+}
+
+impl Open {
+    /// Gives it its name.
+    fn place(&self, site: &Site<'_>, dir: &Dir, name: &[u8], replace: bool) -> Result<(), Failure> {
+        match &self.temporary {
+            Some(temporary) => put_in_place(dir, temporary, name, replace),
+            None if !replace => link_open(&self.fd, dir, name),
+            // A link replaces nothing, a renamed name does.
+            None => {
+                let temporary = site.temporary_name();
+                link_open(&self.fd, dir, &temporary)?;
+                put_in_place(dir, &temporary, name, true)
+            }
+        }
+    }
 }
 
 impl FileJob {
@@ -146,9 +164,12 @@ impl FileJob {
     fn open(&self, site: &Site<'_>) -> Option<&Open> {
         let open = self.open.get_or_init(|| {
             let (mode, before) = creation(site, &self.dir, &self.entry, self.ids);
+            if let Some(fd) = create_nameless(site, &self.dir, mode) {
+                return Some(Open { fd, temporary: None, before });
+            }
             let temporary = site.temporary_name();
             match create_file(&self.dir, &temporary, mode) {
-                Ok(fd) => Some(Open { fd, temporary, before }),
+                Ok(fd) => Some(Open { fd, temporary: Some(temporary), before }),
                 Err(failure) => {
                     self.fail(failure);
                     None
@@ -172,7 +193,7 @@ impl FileJob {
         }
         let handle = Handle::Open(open.fd.as_fd());
         let metadata = apply(handle, &self.entry.metadata, self.ids, open.before, &site.report.shortfalls);
-        match put_in_place(&self.dir, &open.temporary, &self.entry.name, self.replace) {
+        match open.place(site, &self.dir, &self.entry.name, self.replace) {
             Ok(()) => {
                 self.placed.store(true, Ordering::Relaxed);
                 Ended::with(metadata)
@@ -185,10 +206,10 @@ impl FileJob {
 impl Drop for FileJob {
     /// What did not get its name goes.
     fn drop(&mut self) {
-        if let Some(Some(open)) = self.open.get()
+        if let Some(Some(Open { temporary: Some(temporary), .. })) = self.open.get()
             && !self.placed.load(Ordering::Relaxed)
         {
-            let _ = sys::unlinkat(self.dir.fd(), open.temporary.as_slice(), AtFlags::empty());
+            let _ = sys::unlinkat(self.dir.fd(), temporary.as_slice(), AtFlags::empty());
         }
     }
 }

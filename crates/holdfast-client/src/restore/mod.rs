@@ -22,8 +22,9 @@
 //! of a window are sorted by where they lie in the vault, so that a group is read and decompressed once, and each group
 //! is a task. Memory does not grow with the image, but for hard links whose other names are yet to come.
 //!
-//! A restore that is killed leaves files of many chunks, and those that were to replace others, under names that begin
-//! with `.holdfast-restore-`: they may be deleted. What stands under its own name is whole, unless it was small, and new
+//! A restore that is killed leaves nothing of files of many chunks, for they have no name until they are whole; on file
+//! systems that cannot do that, and in the moment of replacing, under names that begin with `.holdfast-restore-`, which may
+//! be deleted. What stands under its own name is whole, unless it was small, and new
 //! in a new directory, and the kill fell between its creation and its one write: `--overwrite changed` mends that too.
 
 mod cat;
@@ -100,7 +101,8 @@ pub fn run(
         return report.finish();
     };
     let (links, serial) = (Links::default(), AtomicU64::new(0));
-    let site = Site { depot, manifest, report, links, top, umask: umask(), serial };
+    let links_open_files = std::path::Path::new("/proc/self/fd").is_dir();
+    let site = Site { depot, manifest, report, links, top, umask: umask(), links_open_files, serial };
     let untouched = write(&site, &selection, options, &mut owners);
     directories::finish(&site, &selection, &mut owners, &untouched);
     site.report.finish()

@@ -47,9 +47,9 @@ pub(super) fn decide(policy: Overwrite, existing: &Existing, entry: &Entry) -> V
         return Verdict::Refuse("a directory is in the way");
     }
     match policy {
-        Overwrite::Refuse => {
-            Verdict::Refuse("exists already (choose --overwrite never, older, always or changed)")
-        }
+        Overwrite::Refuse => Verdict::Refuse(
+            "the target has this name already (choose --overwrite never, older, always or changed)",
+        ),
         Overwrite::Never => Verdict::Keep,
         Overwrite::Older if existing.mtime < entry.metadata.mtime => Verdict::Replace,
         Overwrite::Older => Verdict::Keep,

@@ -19,6 +19,8 @@ pub(super) struct Site<'a> {
     pub(super) top: Arc<Dir>,
     /// The bits that creation takes from a mode.
     pub(super) umask: u32,
+    /// Files without a name can be given one: /proc is there.
+    pub(super) links_open_files: bool,
     /// Makes temporary names differ.
     pub(super) serial: AtomicU64,
 }

@@ -8,13 +8,14 @@ use holdfast_client::backup::Options;
 use holdfast_client::embedded::{self, Request};
 use holdfast_client::progress::Progress;
 use holdfast_client::source::{Root, Selection, normalise_roots};
-use holdfast_format::record::ImageRecord;
+use holdfast_format::config;
+use holdfast_format::record::{ImageRecord, NAME_MAX};
 use holdfast_types::sanitise;
 
 use super::{in_words, print_result, short};
 use crate::console::Console;
 use crate::errors::{Failure, Result, Status};
-use crate::open::{Chosen, VaultArgs};
+use crate::open::{Chosen, VaultArgs, show};
 use crate::out::Out;
 use crate::{glob, json, text};
 
@@ -67,8 +68,8 @@ impl Args {
     /// Backs up.
     pub(crate) fn run(&self, console: &Console) -> Result<Status> {
         let start = Instant::now();
-        if self.name.as_ref().is_some_and(|name| name.is_empty()) {
-            return Err(Failure::usage("the name is empty", "leave --name out for the host's name"));
+        if let Some(name) = &self.name {
+            check_name(name)?;
         }
         let chosen = self.vault.choose()?;
         let request = self.request(&chosen)?;
@@ -87,7 +88,9 @@ impl Args {
         Selection { excludes: excludes.clone(), ..Selection::default() }
             .compile()
             .map_err(embedded::Error::Select)?;
-        excludes.extend(roots.iter().filter_map(|root| vault_below(root, &chosen.dir)));
+        for root in &roots {
+            excludes.extend(vault_below(root, &chosen.dir)?);
+        }
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         Ok(Request {
             paths: self.paths.clone(),
@@ -119,9 +122,10 @@ impl Args {
         out.line(format!("  {}", in_words(counts)))?;
         let read = format!("  read {}, ", text::bytes(counts.bytes_read));
         let new = text::counted(counts.chunks_new, "new chunk", "new chunks");
+        let would_read = text::bytes(counts.bytes_read);
         let took = text::duration(took);
         match (self.dry_run, record.parent) {
-            (true, _) => out.line(format!("{read}{new}, {took}"))?,
+            (true, _) => out.line(format!("would read {would_read} and store what is new of it, {took}"))?,
             (false, None) => {
                 out.line(format!("{read}stored {} in {new}, {took}", text::bytes(counts.bytes_added)))?
             }
@@ -139,14 +143,35 @@ impl Args {
     }
 }
 
+/// A label is a line in a list.
+fn check_name(name: &str) -> Result<()> {
+    let wrong = |what: &str| Err(Failure::usage(what, "leave --name out for the host's name"));
+    match name.len() {
+        0 => wrong("the name is empty"),
+        length if length > NAME_MAX => {
+            wrong(&format!("the name has {length} bytes, at most {NAME_MAX} are allowed"))
+        }
+        _ if name.contains(char::is_control) => wrong("the name has a control character"),
+        _ => Ok(()),
+    }
+}
+
 /// The pattern that leaves the vault out, if it lies below a root: it would be read while it is written, and grow by
-/// itself with every backup.
-fn vault_below(root: &Root, vault: &Path) -> Option<String> {
+/// itself with every backup. A root in the vault is refused for the same reason.
+fn vault_below(root: &Root, vault: &Path) -> Result<Option<String>> {
     let root_path = Path::new(std::ffi::OsStr::from_bytes(&root.path));
     // By true paths, whatever symlinks lead there; on the source it is found below the root as that is written.
-    let (root_true, vault_true) = (root_path.canonicalize().ok()?, canonical(vault)?);
-    let below = vault_true.strip_prefix(root_true).ok().filter(|below| !below.as_os_str().is_empty())?;
-    Some(glob::escape(root_path.join(below).as_os_str().as_bytes()))
+    let (Ok(root_true), Some(vault_true)) = (root_path.canonicalize(), canonical(vault)) else {
+        return Ok(None);
+    };
+    if root_true.starts_with(&vault_true) && vault.join(config::OBJECT_KEY).exists() {
+        return Err(Failure::usage(
+            format!("{} lies in the vault itself", show(root_path)),
+            "to keep a second copy of a vault, copy its directory with another program, or choose another --vault",
+        ));
+    }
+    let below = vault_true.strip_prefix(root_true).ok();
+    Ok(below.map(|below| glob::escape(root_path.join(below).as_os_str().as_bytes())))
 }
 
 /// The true path of a vault that may be yet to be made.

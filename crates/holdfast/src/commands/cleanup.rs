@@ -104,7 +104,8 @@ impl Args {
     fn print(&self, out: &mut Out, report: &Report, grace: Duration) -> Result<()> {
         let packs = |number: usize| text::counted(number as u64, "pack", "packs");
         let will = if self.dry_run { "would be " } else { "" };
-        out.line(format!("deleted: {} with {}", packs(report.deleted), text::bytes(report.deleted_bytes)))?;
+        let deleted = format!("{} with {}", packs(report.deleted), text::bytes(report.deleted_bytes));
+        out.line(format!("{will}deleted: {deleted}"))?;
         let marked = format!("{} with {}", packs(report.marked), text::bytes(report.marked_bytes));
         out.line(format!("found that no image needs them, and {will}marked: {marked}"))?;
         if report.unmarked > 0 {

@@ -17,6 +17,9 @@ Examples:
   holdfast images --name nightly --at '3 days'
   holdfast images --json | jq -r '.[0].id'";
 
+/// Longer names push the rest of their line to the right.
+const NAME_WIDTH_MAX: usize = 40;
+
 /// List the images of a vault, the newest first
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -80,7 +83,11 @@ fn print_json(images: &[Listed]) -> Result<()> {
 fn print_table(console: &Console, images: &[Listed]) -> Result<()> {
     let name = |record: &ImageRecord| sanitise(record.name.as_bytes());
     let records = || images.iter().filter_map(|listed| listed.record.as_ref().ok());
-    let width = records().map(|record| name(record).chars().count()).max().unwrap_or(0).max("NAME".len());
+    let width = records()
+        .map(|record| name(record).chars().count())
+        .max()
+        .unwrap_or(0)
+        .clamp("NAME".len(), NAME_WIDTH_MAX);
     let mut out = Out::new();
     if images.is_empty() {
         console.say("no images");

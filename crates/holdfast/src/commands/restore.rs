@@ -177,7 +177,8 @@ impl Args {
         let done = if self.dry_run { "would restore" } else { "restored" };
         out.line(format!("{done} image {} to {place}", record.image))?;
         out.line(format!("  {}", in_words(counts)))?;
-        out.line(format!("  wrote {}, {}", text::bytes(counts.bytes_read), text::duration(took)))?;
+        let wrote = if self.dry_run { "would write" } else { "wrote" };
+        out.line(format!("  {wrote} {}, {}", text::bytes(counts.bytes_read), text::duration(took)))?;
         let told = [
             (outcome.unchanged, "of these were as they should be already"),
             (outcome.kept, "were there and stayed as they were"),

@@ -76,6 +76,17 @@ fn import_reads_standard_input_and_refuses_slips() {
 }
 
 #[test]
+fn export_does_not_take_another_key_for_that_of_a_vault_that_is_missing() {
+    let (host, _) = Host::with_image();
+    host.words("key export").assert_ok();
+    let outcome = host.run(["key", "export", "--vault", "/no/vault"]).assert_code(3);
+    assert!(outcome.text().is_empty(), "{outcome}");
+    let program = host.program.env("HOLDFAST_VAULT", "/no/vault");
+    let outcome = program.run(["key", "export"]).unwrap().assert_code(3);
+    assert!(outcome.text().is_empty() && outcome.stderr.contains("/no/vault"), "{outcome}");
+}
+
+#[test]
 fn show_tells_which_key_is_whose_and_never_the_key() {
     let (host, _) = Host::with_image();
     let second = host.text("second");

@@ -49,6 +49,16 @@ fn every_command_has_help_with_an_example() {
 }
 
 #[test]
+fn a_script_gets_json_also_for_a_wrong_command_line() {
+    let host = Host::new();
+    let outcome = host.words("backup --json").assert_code(2);
+    let event: serde_json::Value = serde_json::from_str(outcome.stderr.trim()).unwrap();
+    assert!(event["event"] == "error" && event["cause"].as_str().unwrap().contains("PATH"), "{event}");
+    let text = host.words("backup").assert_code(2);
+    assert!(text.stderr.starts_with("error: "), "{text}");
+}
+
+#[test]
 fn names_do_not_steer_the_terminal() {
     let host = Host::new();
     let names: [&[u8]; 4] = [b"\x1b[2J\x07", "\u{9b}2J\u{202e}".as_bytes(), b"new\nline", b"\xff\xfe"];

@@ -43,7 +43,9 @@ fn a_run_that_ended_while_it_made_the_vault_is_no_hindrance() {
     host.backup("src");
     let state = host.program.state();
     // What a run leaves that is killed after it had a key, before the vault's config.
-    std::fs::remove_file(state.join("vault/config")).unwrap();
+    for config in ["vault/config", "vault/config-copy"] {
+        std::fs::remove_file(state.join(config)).unwrap();
+    }
     for kind in ["packs", "index", "images", "marks"] {
         let dir = state.join("vault").join(kind);
         if dir.exists() {
@@ -56,9 +58,11 @@ fn a_run_that_ended_while_it_made_the_vault_is_no_hindrance() {
 }
 
 #[test]
-fn a_vault_that_lost_its_config_is_not_made_anew() {
+fn a_vault_that_lost_both_configs_is_not_made_anew() {
     let (host, _) = Host::with_image();
-    std::fs::remove_file(host.vault().join("config")).unwrap();
+    for config in ["config", "config-copy"] {
+        std::fs::remove_file(host.vault().join(config)).unwrap();
+    }
     host.run(["backup", &host.text("src")]).assert_code(3);
     assert!(!host.vault().join("config").exists());
 }

@@ -53,6 +53,20 @@ fn a_lost_index_is_made_anew() {
 }
 
 #[test]
+fn a_lost_config_costs_nothing() {
+    let (host, image) = Host::with_image();
+    let config = host.vault().join("config");
+    let good = std::fs::read(&config).unwrap();
+    std::fs::remove_file(&config).unwrap();
+    assert_eq!(host.images()[0]["id"].as_str().unwrap(), image);
+    let told = host.words("verify").assert_code(3);
+    assert!(told.text().contains("config") && told.text().contains("missing"), "{told}");
+    host.backup("src");
+    assert_eq!(std::fs::read(&config).unwrap(), good);
+    host.words("verify").assert_ok();
+}
+
+#[test]
 fn what_is_no_vault_is_told_and_left_as_it_is() {
     let host = Host::new();
     host.make("src", &small());

@@ -138,6 +138,61 @@ impl ReadDepot for Torn<'_> {
     }
 }
 
+/// A vault at which somebody looks into a directory whenever a group is read.
+struct Watched<'v> {
+    vault: &'v Vault,
+    directory: std::path::PathBuf,
+    seen: Mutex<Vec<Vec<String>>>,
+}
+
+impl NodeSource for Watched<'_> {
+    type Error = holdfast_vault::Error;
+
+    fn node(&self, name: &ChunkName, length: u32) -> Result<Bytes, Self::Error> {
+        self.vault.node(name, length)
+    }
+}
+
+impl ReadDepot for Watched<'_> {
+    fn locate(&self, names: &[ChunkName]) -> Result<Vec<Option<Spot>>, holdfast_vault::Error> {
+        self.vault.locate(names)
+    }
+
+    fn group(&self, spot: &Spot) -> Result<Arc<PlainGroup>, holdfast_vault::Error> {
+        self.seen.lock().unwrap().push(tree(&self.directory));
+        self.vault.group(spot)
+    }
+
+    fn chunk(&self, name: &ChunkName, length: u32) -> Result<Bytes, holdfast_vault::Error> {
+        self.vault.chunk(name, length)
+    }
+}
+
+#[test]
+fn a_file_has_no_name_until_it_is_whole() {
+    let target = tempfile::tempdir().unwrap();
+    let nameless = rustix::fs::OFlags::TMPFILE | rustix::fs::OFlags::WRONLY;
+    if rustix::fs::open(target.path(), nameless, rustix::fs::Mode::RUSR).is_err() {
+        // This file system cannot do it; then a name shows that it is not ready.
+        return;
+    }
+    let depot = Depot::new();
+    let large = file_of((1..=3).map(|byte| depot.chunk(&[byte; 100])).collect());
+    let root = depot.store(Image::default().directory("/r").with("/r/large", large));
+    let watched =
+        Watched { vault: &depot.vault, directory: target.path().to_owned(), seen: Mutex::default() };
+    for overwrite in [Overwrite::Refuse, Overwrite::Always] {
+        watched.seen.lock().unwrap().clear();
+        let before = if overwrite == Overwrite::Always { tree(target.path()) } else { vec!["r".to_owned()] };
+        let options = Options { threads: 1, ..overwriting(target.path(), overwrite) };
+        let (ears, progress) = (Ears::default(), Progress::default());
+        restore::run(&watched, root, &[b"/r".to_vec()], &[], &options, &progress, &ears).unwrap();
+        let seen = watched.seen.lock().unwrap();
+        assert!(seen.len() == 3 && seen.iter().all(|seen| *seen == before), "{seen:?}");
+        assert!(ears.heard().is_empty() && tree(target.path()).len() == 2, "{:?}", tree(target.path()));
+    }
+}
+
 #[test]
 fn a_full_disk_ends_the_run_with_one_error() {
     // A device that is always full stands in for a disk: needs root to be mounted, so a limit on file size will not do.
