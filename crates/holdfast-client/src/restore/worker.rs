@@ -7,7 +7,7 @@ use super::report::Failure;
 use super::settle::{link_or_write, settle, tell};
 use super::site::Site;
 use super::window::{Act, Item, Task, Want, Work};
-use crate::depot::Spot;
+use crate::depot::{Error, Spot};
 
 /// Does tasks until there are no more. After a fatal error the rest is dropped, which removes what is half written.
 pub(super) fn work(site: &Site<'_>, tasks: &Receiver<Task>) {
@@ -24,6 +24,7 @@ fn write_group(site: &Site<'_>, wants: &[(Spot, Want)]) {
     let Some((first, _)) = wants.first() else { return };
     let group = match site.depot.group(first) {
         Ok(group) => group,
+        Err(Error::Store(error)) if error.is_missing() => return write_from_elsewhere(site, wants),
         Err(error) => {
             for (_, want) in wants {
                 want.job.lose(site, Failure::Reason(format!("{error}; the file is left out")));
@@ -48,6 +49,20 @@ fn write_group(site: &Site<'_>, wants: &[(Spot, Want)]) {
             Err(error) => {
                 want.job.lose(site, Failure::Reason(format!("{error}; the file is left out")));
             }
+        }
+    }
+}
+
+/// The pack is gone since its chunks were looked up: a clean-up has written what is needed of it anew, and each chunk is
+/// looked up again.
+fn write_from_elsewhere(site: &Site<'_>, wants: &[(Spot, Want)]) {
+    for (_, want) in wants {
+        if site.report.stopped() {
+            return;
+        }
+        match site.depot.chunk(&want.name, want.length) {
+            Ok(bytes) => want.job.write(site, want.offset, &bytes),
+            Err(error) => want.job.lose(site, Failure::Reason(format!("{error}; the file is left out"))),
         }
     }
 }

@@ -143,6 +143,8 @@ struct Watched<'v> {
     vault: &'v Vault,
     directory: std::path::PathBuf,
     seen: Mutex<Vec<Vec<String>>>,
+    /// Groups are not where they were: their packs were cleaned up since they were looked up.
+    moved: bool,
 }
 
 impl NodeSource for Watched<'_> {
@@ -160,6 +162,10 @@ impl ReadDepot for Watched<'_> {
 
     fn group(&self, spot: &Spot) -> Result<Arc<PlainGroup>, holdfast_vault::Error> {
         self.seen.lock().unwrap().push(tree(&self.directory));
+        if self.moved {
+            let key = holdfast_store::Key::new("packs/gone").unwrap();
+            return Err(holdfast_store::Error::Missing { key }.into());
+        }
         self.vault.group(spot)
     }
 
@@ -179,8 +185,12 @@ fn a_file_has_no_name_until_it_is_whole() {
     let depot = Depot::new();
     let large = file_of((1..=3).map(|byte| depot.chunk(&[byte; 100])).collect());
     let root = depot.store(Image::default().directory("/r").with("/r/large", large));
-    let watched =
-        Watched { vault: &depot.vault, directory: target.path().to_owned(), seen: Mutex::default() };
+    let watched = Watched {
+        vault: &depot.vault,
+        directory: target.path().to_owned(),
+        seen: Mutex::default(),
+        moved: false,
+    };
     for overwrite in [Overwrite::Refuse, Overwrite::Always] {
         watched.seen.lock().unwrap().clear();
         let before = if overwrite == Overwrite::Always { tree(target.path()) } else { vec!["r".to_owned()] };
@@ -191,6 +201,26 @@ fn a_file_has_no_name_until_it_is_whole() {
         assert!(seen.len() == 3 && seen.iter().all(|seen| *seen == before), "{seen:?}");
         assert!(ears.heard().is_empty() && tree(target.path()).len() == 2, "{:?}", tree(target.path()));
     }
+}
+
+#[test]
+fn what_a_clean_up_has_moved_meanwhile_is_found() {
+    let target = tempfile::tempdir().unwrap();
+    let depot = Depot::new();
+    let large = file_of((1..=3).map(|byte| depot.chunk(&[byte; 100])).collect());
+    let image = Image::default().directory("/r").with("/r/large", large).with("/r/s", depot.file(b"small"));
+    let root = depot.store(image);
+    let watched = Watched {
+        vault: &depot.vault,
+        directory: target.path().to_owned(),
+        seen: Mutex::default(),
+        moved: true,
+    };
+    let (ears, progress, options) = (Ears::default(), Progress::default(), to(target.path()));
+    restore::run(&watched, root, &[b"/r".to_vec()], &[], &options, &progress, &ears).unwrap();
+    assert!(ears.heard().is_empty(), "{:?}", ears.heard());
+    assert_eq!(fs::read(target.path().join("r/s")).unwrap(), b"small");
+    assert_eq!(fs::metadata(target.path().join("r/large")).unwrap().size(), 300);
 }
 
 #[test]
