@@ -208,11 +208,11 @@ mod tests {
             Frame::Attach(attach()),
             Frame::Attach(Attach {
                 resume: None,
-                opener: Opener::Caller(0),
+                opener: Opener::Caller(1),
                 class: Class::Control,
                 ..attach()
             }),
-            Frame::Attached(Attached { generation: 5, window: Window::default() }),
+            Frame::Attached(Attached { generation: 5, window: Window::default(), statement: 2 }),
             Frame::Refused(close.clone()),
             Frame::Park(hello()),
             Frame::Data(Bytes::from_static(b"bytes")),
@@ -285,7 +285,7 @@ mod tests {
         refused(&hello(&|hello| hello.versions = vec![1; 9]), "versions");
         refused(&hello(&|hello| hello.addresses = vec!["127.0.0.1:1".parse().unwrap(); 17]), "addresses");
         refused(
-            &encoded(&[Frame::Attached(Attached { generation: 0, window: Window::default() })]),
+            &encoded(&[Frame::Attached(Attached { generation: 0, window: Window::default(), statement: 0 })]),
             "generation",
         );
         refused(&[CLOSE, 2, 0, 0, 8, 99], "unknown code");

@@ -86,7 +86,7 @@ pub enum Class {
 /// Who opens, by its role in the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opener {
-    /// The caller; the highest generation that it has been on, 0 at first.
+    /// The caller; the number of this statement, from 1.
     Caller(u64),
     /// The server; the generation that it offers.
     Server(u64),
@@ -116,6 +116,8 @@ pub struct Attached {
     pub generation: u64,
     /// The direction in which the answerer receives.
     pub window: Window,
+    /// The number of this statement, if the answerer is the caller; else 0.
+    pub statement: u64,
 }
 
 /// Why a wish is refused, a connection or a session ended.
@@ -264,8 +266,8 @@ impl Attach {
             },
             label: self.label.clone(),
             peer_boot_id: self.resume.map(|boot| boot.0.to_vec()).unwrap_or_default(),
-            generation: match self.opener {
-                Opener::Caller(highest) => highest,
+            number: match self.opener {
+                Opener::Caller(statement) => statement,
                 Opener::Server(offer) => offer,
             },
             window: wire_window(self.window),
@@ -280,9 +282,9 @@ impl Attach {
             (true, boot) => Some(BootId(id(boot, "a boot id")?)),
             (false, _) => return Err(Violation("a boot id where nothing is resumed")),
         };
-        let opener = match (attach.opener_serves, attach.generation) {
-            (false, highest) => Opener::Caller(highest),
-            (true, 0) => return Err(Violation("no generation")),
+        let opener = match (attach.opener_serves, attach.number) {
+            (_, 0) => return Err(Violation("no generation, or no statement")),
+            (false, statement) => Opener::Caller(statement),
             (true, _) if resume.is_none() => return Err(Violation("a new session that the server opens")),
             (true, offer) => Opener::Server(offer),
         };
@@ -304,7 +306,8 @@ impl Attach {
 
 impl Attached {
     pub(super) fn encode(self) -> Vec<u8> {
-        wire::Attached { generation: self.generation, window: wire_window(self.window) }.encode_to_vec()
+        let Self { generation, window, statement } = self;
+        wire::Attached { generation, window: wire_window(window), statement }.encode_to_vec()
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
@@ -312,7 +315,8 @@ impl Attached {
         if attached.generation == 0 {
             return Err(Violation("no generation"));
         }
-        Ok(Self { generation: attached.generation, window: window(attached.window)? })
+        let wire::Attached { generation, statement, .. } = attached;
+        Ok(Self { generation, window: window(attached.window)?, statement })
     }
 }
 

@@ -56,7 +56,7 @@ pub struct Attach {
     #[prost(bytes = "vec", tag = "6")]
     pub peer_boot_id: Vec<u8>,
     #[prost(uint64, tag = "7")]
-    pub generation: u64,
+    pub number: u64,
     #[prost(message, optional, tag = "8")]
     pub window: Option<Window>,
 }
@@ -67,6 +67,8 @@ pub struct Attached {
     pub generation: u64,
     #[prost(message, optional, tag = "2")]
     pub window: Option<Window>,
+    #[prost(uint64, tag = "3")]
+    pub statement: u64,
 }
 
 /// REFUSED and CLOSE.

@@ -1,0 +1,161 @@
+//! The receiving half: bytes from the connection until the application has consumed them, and the credit that is granted.
+//!
+//! Whoever grants credit has the memory for it, so what comes is always taken, and the socket is always read.
+
+use std::collections::VecDeque;
+
+use bytes::{Buf, Bytes};
+use holdfast_proto::session::{Violation, Window};
+
+/// Consumed bytes after which an acknowledgement is due, if the window is large.
+const ACK_EVERY_MAX: u64 = 1 << 20;
+
+/// See the file's head.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    queue: VecDeque<Bytes>,
+    received: u64,
+    consumed: u64,
+    limit: u64,
+    /// How far beyond `consumed` credit is granted.
+    window: u64,
+    /// What was said last on the connection that there is now.
+    told: Option<(u64, u64)>,
+    /// How many bytes there are in all, once the peer has said so.
+    length: Option<u64>,
+}
+
+impl Inbox {
+    pub(super) fn new(window: u64) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            received: 0,
+            consumed: 0,
+            limit: window,
+            window,
+            told: None,
+            length: None,
+        }
+    }
+
+    /// Bytes have come on the connection that there is now.
+    pub(super) fn data(&mut self, data: Bytes) -> Result<(), Violation> {
+        let end = self.received.saturating_add(data.len() as u64);
+        if end > self.limit {
+            return Err(Violation("data beyond the limit"));
+        }
+        if self.length.is_some_and(|length| end > length) {
+            return Err(Violation("data after the end"));
+        }
+        self.received = end;
+        self.queue.push_back(data);
+        Ok(())
+    }
+
+    /// The peer has said how long the stream is.
+    pub(super) fn fin(&mut self, length: u64) -> Result<(), Violation> {
+        if self.length.is_some_and(|before| before != length) {
+            return Err(Violation("two ends of one stream"));
+        }
+        if length != self.received {
+            return Err(Violation("an end that is not where the data end"));
+        }
+        self.length = Some(length);
+        Ok(())
+    }
+
+    /// Hands bytes to the application; how many. 0 with [`is_at_end`](Self::is_at_end): there will be no more.
+    pub(super) fn read(&mut self, out: &mut [u8]) -> usize {
+        let mut filled = 0;
+        while let Some(chunk) = self.queue.front_mut() {
+            let part = chunk.len().min(out.len() - filled);
+            chunk.copy_to_slice(&mut out[filled..filled + part]);
+            filled += part;
+            if chunk.is_empty() {
+                self.queue.pop_front();
+            } else {
+                break;
+            }
+        }
+        self.consume(filled as u64);
+        filled
+    }
+
+    /// Hands the next bytes over as they came, without a copy.
+    pub(super) fn read_chunk(&mut self) -> Option<Bytes> {
+        let chunk = self.queue.pop_front()?;
+        self.consume(chunk.len() as u64);
+        Some(chunk)
+    }
+
+    fn consume(&mut self, bytes: u64) {
+        self.consumed += bytes;
+        self.grant();
+    }
+
+    fn grant(&mut self) {
+        // Credit that was given is not taken back: a smaller window waits until it is used up.
+        self.limit = self.limit.max(self.consumed.saturating_add(self.window));
+    }
+
+    /// Grants more, or from now on less.
+    pub(super) fn set_window(&mut self, window: u64) {
+        self.window = window;
+        self.grant();
+    }
+
+    pub(super) fn is_at_end(&self) -> bool {
+        self.length == Some(self.consumed)
+    }
+
+    /// Whether everything has come, consumed or not.
+    pub(super) fn has_all(&self) -> bool {
+        self.length == Some(self.received)
+    }
+
+    pub(super) fn is_readable(&self) -> bool {
+        !self.queue.is_empty() || self.is_at_end()
+    }
+
+    /// What is said when a connection begins. It counts as told there.
+    pub(super) fn window(&mut self) -> Window {
+        let (consumed, limit) = self.take_ack();
+        Window { received: self.received + u64::from(self.length.is_some()), consumed, limit }
+    }
+
+    /// Whether there is anything to say, and whether enough to say it now.
+    pub(super) fn ack_due(&self) -> (bool, bool) {
+        let (consumed, limit) = self.told.unwrap_or((0, 0));
+        let now = self.consumed_with_end();
+        let news = now > consumed || self.limit > limit;
+        let every = (self.window / 4).clamp(1, ACK_EVERY_MAX);
+        let much = now - consumed >= every || self.limit - limit >= every || self.is_at_end();
+        (news, news && much)
+    }
+
+    /// The acknowledgement: consumed, limit.
+    pub(super) fn take_ack(&mut self) -> (u64, u64) {
+        let told = (self.consumed_with_end(), self.limit);
+        self.told = Some(told);
+        told
+    }
+
+    /// The end has a number of its own, so that the peer knows that it was seen.
+    fn consumed_with_end(&self) -> u64 {
+        self.consumed + u64::from(self.is_at_end())
+    }
+
+    /// Bytes that wait for the application.
+    pub(super) fn waiting(&self) -> u64 {
+        self.received - self.consumed
+    }
+
+    /// Bytes that the peer may make this side keep.
+    pub(super) fn granted(&self) -> u64 {
+        self.limit - self.consumed
+    }
+
+    pub(super) fn received(&self) -> u64 {
+        self.received
+    }
+}

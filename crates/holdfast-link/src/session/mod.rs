@@ -1,0 +1,13 @@
+//! One session (docs/protocol.md, sections 4 and 5): a byte stream each way, whatever becomes of its connections.
+//!
+//! | file | question |
+//! |---|---|
+//! | `outbox` | what was accepted from the application and not yet consumed by the peer's? |
+//! | `inbox` | what has come and was not yet consumed here? |
+//! | [`machine`] | which connection carries it, and what goes onto it next? |
+
+mod inbox;
+pub mod machine;
+mod outbox;
+
+pub use machine::{Connection, End, Machine, Refusal, Side};
