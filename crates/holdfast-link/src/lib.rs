@@ -1,6 +1,8 @@
 //! Connections between hosts that outlive their sockets.
 //!
-//! [`session`] holds the machines: they do no I/O, start no task and read no clock. They take events and the time, and say
-//! what to send and when to be asked again. What drives them is not built yet (docs/roadmap.md).
+//! [`route`] says how a host is reached, [`session`] what goes over it. Both are machines: they do no I/O, start no task and
+//! read no clock. They take events and the time, and say what to do and when to be asked again. What drives them is not
+//! built yet (docs/roadmap.md).
 
+pub mod route;
 pub mod session;
