@@ -108,7 +108,7 @@ impl EntryFlags {
     pub const CHANGED: u32 = 1;
     /// ctime was so young that a later change could have the same; the next backup reads the file again.
     pub const YOUNG: u32 = 2;
-    /// The content could not be read whole.
+    /// The content, or the attributes, could not be read whole.
     pub const PARTIAL: u32 = 4;
 
     /// Whether all of these bits are set.

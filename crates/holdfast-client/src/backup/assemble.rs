@@ -2,18 +2,20 @@
 //!
 //! The one thread that sees everything in order; it does little with each byte.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use holdfast_format::manifest::{BuildError, Builder, ContentBuilder, NodeSink, Root};
-use holdfast_types::{ChunkName, Content, Entry, EntryFlags, FileId, Kind, Metadata, Piece, Xattr};
+use holdfast_types::{ChunkName, Content, Entry, EntryFlags, Kind, Metadata, Piece, Xattr};
 
 use super::groups::{Filler, PlainGroup};
+use super::links::Links;
 use super::plan::{Action, Planned, Step, fault};
-use super::read::{Event, Output, Read};
+use super::read::{Event, Output, Read, Task};
 use super::{Error, Shared, SharedPath};
 use crate::progress::Progress;
+use crate::source::{self as walk, Directory};
 
 /// New chunks after which a checkpoint is made, whatever their size: until then the vault keeps them in memory.
 const CHECKPOINT_CHUNKS: u64 = 1 << 17;
@@ -22,13 +24,16 @@ const CHECKPOINT_CHUNKS: u64 = 1 << 17;
 const WHOLE_BYTES: usize = 2 << 20;
 
 /// What every name of a hard-linked entry shares (symlinks can have several names too).
+#[derive(Clone)]
 struct Linked {
     content: Content,
     xattrs: Vec<Xattr>,
     link_target: Vec<u8>,
     flags: EntryFlags,
-    left: u32,
 }
+
+/// What was found of an entry: metadata, content, flags.
+type Found = (Metadata, Content, EntryFlags);
 
 /// Why a step ended the run.
 enum Stop {
@@ -85,7 +90,8 @@ pub(crate) struct Assembler<'a> {
     content: Filler<'a>,
     nodes: Nodes<'a>,
     manifest: Builder,
-    links: HashMap<FileId, Linked>,
+    links: Links<Linked>,
+    retries: Sender<Task>,
     checkpoints: Sender<()>,
     checkpoint_at: Instant,
     checkpoint_bytes: u64,
@@ -93,13 +99,20 @@ pub(crate) struct Assembler<'a> {
 }
 
 impl<'a> Assembler<'a> {
-    pub(crate) fn new(shared: &'a Shared<'a>, groups: Sender<PlainGroup>, checkpoints: Sender<()>) -> Self {
+    /// `retries` go to a reader of their own: those of the plan may be waiting for this thread.
+    pub(crate) fn new(
+        shared: &'a Shared<'a>,
+        groups: Sender<PlainGroup>,
+        retries: Sender<Task>,
+        checkpoints: Sender<()>,
+    ) -> Self {
         Self {
             content: Filler::new(shared, false, groups.clone()),
             nodes: Nodes { shared, filler: Filler::new(shared, true, groups) },
             manifest: Builder::new(shared.domain.naming.clone()),
             shared,
-            links: HashMap::new(),
+            links: Links::default(),
+            retries,
             checkpoints,
             checkpoint_at: Instant::now(),
             checkpoint_bytes: 0,
@@ -134,7 +147,7 @@ impl<'a> Assembler<'a> {
     fn step(&mut self, step: Step) -> Result<(), Stop> {
         let mut source = Source { output: step.output, current: None };
         for planned in step.entries {
-            self.entry(&step.directory, planned, &mut source)?;
+            self.entry(&step.directory, &step.handle, planned, &mut source)?;
         }
         if let Some(done) = source.current {
             self.shared.buffers.give(done.buffer);
@@ -142,36 +155,80 @@ impl<'a> Assembler<'a> {
         Ok(())
     }
 
-    fn entry(&mut self, directory: &SharedPath, planned: Planned, source: &mut Source) -> Result<(), Stop> {
+    fn entry(
+        &mut self,
+        directory: &SharedPath,
+        handle: &Arc<Directory>,
+        planned: Planned,
+        source: &mut Source,
+    ) -> Result<(), Stop> {
         let Planned { name, metadata, action } = planned;
-        let entry = match action {
-            Action::Keep(content) => Entry { name, metadata, content, flags: EntryFlags::default() },
-            Action::Read => match self.read(directory, &name, source)? {
-                Some((metadata, content, flags)) => Entry { name, metadata, content, flags },
-                None => return Ok(()),
-            },
-            Action::Link(file) => match self.linked(file, metadata) {
-                Some((metadata, content, flags)) => Entry { name, metadata, content, flags },
-                None => {
-                    let reason = "another name of it could not be read, and it was not tried again";
-                    self.shared.fault(fault(directory, &name, reason));
-                    return Ok(());
-                }
+        let found = match action {
+            Action::Keep(content) => Some((metadata, content, EntryFlags::default())),
+            Action::Read => self.read(directory, &name, source)?,
+            Action::Link => match self.linked(&metadata) {
+                Some(linked) => return self.push(directory, name, linked),
+                // The first name was something else when it was opened, or is gone.
+                None => self.read_now(directory, handle, &name, metadata)?,
             },
         };
-        self.remember(&entry);
-        self.count(&entry);
-        Ok(self.manifest.push(directory, &entry, &mut self.nodes)?)
+        let Some(found) = found else { return Ok(()) };
+        let (metadata, content, flags) = &found;
+        let what = || Linked {
+            content: content.clone(),
+            xattrs: metadata.xattrs.clone(),
+            link_target: metadata.link_target.clone(),
+            flags: *flags,
+        };
+        // A name that was kept, or read a second time, counts as one that came.
+        self.links.meet(metadata, what);
+        self.push(directory, name, found)
+    }
+
+    fn push(&mut self, directory: &SharedPath, name: Vec<u8>, found: Found) -> Result<(), Stop> {
+        let (metadata, content, flags) = found;
+        let entry = Entry { name, metadata, content, flags };
+        match self.manifest.push(directory, &entry, &mut self.nodes) {
+            // It cannot stand in a manifest: too long a path, a link without a target. The others can.
+            Err(BuildError::Format(error)) => {
+                self.shared.fault(fault(directory, &entry.name, format!("cannot be in an image: {error}")));
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+            Ok(()) => {
+                self.count(&entry);
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads an entry at once, by the reader that is kept for this.
+    fn read_now(
+        &mut self,
+        directory: &SharedPath,
+        handle: &Arc<Directory>,
+        name: &[u8],
+        metadata: Metadata,
+    ) -> Result<Option<Found>, Stop> {
+        let (out, outputs) = bounded(2);
+        let found = walk::Found { name: name.to_vec(), metadata };
+        let task = Task { directory: Arc::clone(handle), entries: vec![found], out };
+        self.retries.send(task).map_err(|_| Stop::Closed)?;
+        let mut source = Source { output: Some(outputs), current: None };
+        let read = self.read(directory, name, &mut source)?;
+        if let Some(done) = source.current {
+            self.shared.buffers.give(done.buffer);
+        }
+        Ok(read)
     }
 
     /// What the readers found of an entry. `None`: it is not in the image.
-    #[allow(clippy::type_complexity)]
     fn read(
         &mut self,
         directory: &SharedPath,
         name: &[u8],
         source: &mut Source,
-    ) -> Result<Option<(Metadata, Content, EntryFlags)>, Stop> {
+    ) -> Result<Option<Found>, Stop> {
         let mut builder = ContentBuilder::new(&self.shared.domain.naming);
         loop {
             let part = self.part(source)?;
@@ -204,6 +261,8 @@ impl<'a> Assembler<'a> {
                 self.shared.buffers.give(done.buffer);
             }
             source.current = Some(self.begin_part(output)?);
+            // Between parts too: one file may be larger than all others together.
+            self.checkpoint();
         }
         source.current.as_mut().ok_or(Stop::Closed)
     }
@@ -229,28 +288,10 @@ impl<'a> Assembler<'a> {
         Ok(Part { buffer, position: 0, events: events.into_iter(), lacking: lacking.into_iter() })
     }
 
-    fn linked(&mut self, file: FileId, mut metadata: Metadata) -> Option<(Metadata, Content, EntryFlags)> {
-        let linked = self.links.get_mut(&file)?;
-        linked.left -= 1;
-        metadata.xattrs = linked.xattrs.clone();
-        metadata.link_target = linked.link_target.clone();
-        let (content, flags, done) = (linked.content.clone(), linked.flags, linked.left == 0);
-        // A name whose size was seen differently belongs to a file that changed meanwhile; the first reading stands.
-        if done {
-            self.links.remove(&file);
-        }
-        Some((metadata, content, flags))
-    }
-
-    fn remember(&mut self, entry: &Entry) {
-        let Some(file) = entry.metadata.file_id() else { return };
-        self.links.entry(file).or_insert_with(|| Linked {
-            content: entry.content.clone(),
-            xattrs: entry.metadata.xattrs.clone(),
-            link_target: entry.metadata.link_target.clone(),
-            flags: entry.flags,
-            left: entry.metadata.nlink.saturating_sub(1).max(1),
-        });
+    /// What another name of the same file has, if it looked the same when it was opened.
+    fn linked(&mut self, metadata: &Metadata) -> Option<Found> {
+        let Linked { content, xattrs, link_target, flags } = self.links.find(metadata)?;
+        Some((Metadata { xattrs, link_target, ..metadata.clone() }, content, flags))
     }
 
     fn count(&self, entry: &Entry) {

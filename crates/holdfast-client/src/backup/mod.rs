@@ -12,6 +12,7 @@
 //! | file | question it answers |
 //! |---|---|
 //! | `plan` | which entries are as they were in the last image, and which must be read? |
+//! | `links` | which names are of the same file? |
 //! | `read` | what chunks do files consist of? |
 //! | `assemble` | in which order do chunks and entries become groups and manifest nodes? |
 //! | `groups` | how are groups filled, compressed and stored? |
@@ -22,6 +23,7 @@
 mod assemble;
 mod buffers;
 mod groups;
+mod links;
 mod plan;
 mod read;
 
@@ -40,7 +42,7 @@ use buffers::Buffers;
 
 use crate::depot::{Error as DepotError, WriteDepot};
 use crate::progress::{Progress, Watcher};
-use crate::source::{Root, Selector, Walk};
+use crate::source::{Root, Selector, Walk, YOUNG};
 
 /// The last image of the same paths, to compare with.
 pub struct Parent<'a> {
@@ -78,6 +80,9 @@ pub struct Options {
     pub checkpoint_bytes: u64,
     /// Threads that read, and threads that compress.
     pub threads: usize,
+    /// A ctime that is younger than this when the entry is read could be shared by a later change: the next backup
+    /// reads it again. As coarse as clocks of file systems are (FAT: 2 s).
+    pub young: Duration,
 }
 
 impl Default for Options {
@@ -89,6 +94,7 @@ impl Default for Options {
             checkpoint_every: Duration::from_secs(30),
             checkpoint_bytes: 1 << 30,
             threads,
+            young: YOUNG,
         }
     }
 }
@@ -211,8 +217,10 @@ fn threads(
         }
         // Only the threads hold receivers: when all of them are gone, senders notice.
         drop((tasks, groups));
+        let (retries_out, retries) = bounded(1);
+        spawn(scope, "read-again", move || read::run(shared, &retries))?;
         spawn(scope, "checkpoint", move || groups::run_checkpoints(shared, &checkpoints))?;
-        let assembler = assemble::Assembler::new(shared, groups_out, checkpoints_out);
+        let assembler = assemble::Assembler::new(shared, groups_out, retries_out, checkpoints_out);
         let assembled = spawn(scope, "assemble", move || assembler.run(order))?;
         match assembled.join() {
             Ok(manifest) => Ok(manifest),

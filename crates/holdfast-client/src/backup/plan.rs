@@ -3,13 +3,14 @@
 //! A file counts as unchanged if size, mtime, ctime and inode number are the same (docs/backup.md says why each), and
 //! if the depot still has every chunk of it: so a vault that lost some is healed by the next backup.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use holdfast_format::manifest::{Placed, Reader};
-use holdfast_types::{ChunkName, Content, Entry, EntryFlags, Fault, FileId, Kind, Metadata, Piece};
+use holdfast_types::{ChunkName, Content, Entry, EntryFlags, Fault, Kind, Metadata, Piece};
 
+use super::links::Links;
 use super::read::{Output, Task};
 use super::{Error, Parent, Shared, SharedPath};
 use crate::source::{Batch, Directory, Found, Walk};
@@ -18,11 +19,11 @@ use crate::source::{Batch, Directory, Found, Walk};
 /// that readers finish together.
 const TASK_BYTES: u64 = 1 << 20;
 const TASK_FILES: usize = 64;
-/// Hard-linked files that are remembered so as not to be read again. Beyond, they are read, and found to be there.
-const LINKS_MAX: usize = 1 << 18;
-/// Kept entries, and batches, about which the depot is asked together.
+/// Entries that wait, and batches, until the depot is asked about the chunks of those that are kept; and chunks about
+/// which it is asked at one time, however many files have them: all three bound memory.
 const ASK_ENTRIES: usize = 32_768;
 const ASK_BATCHES: usize = 768;
+const ASK_CHUNKS: usize = 65_536;
 /// Entries of the last image that are handed over together.
 const OLD_BATCH: usize = 256;
 
@@ -34,7 +35,7 @@ pub(crate) enum Action {
     /// Its content, or what else it has, must be read.
     Read,
     /// It is another name of a file that came before.
-    Link(FileId),
+    Link,
 }
 
 /// An entry, and what is done about it.
@@ -48,6 +49,8 @@ pub(crate) struct Planned {
 /// Entries of one directory in order, and where the reader's output comes from, if anything must be read.
 pub(crate) struct Step {
     pub(crate) directory: SharedPath,
+    /// The same, open: for a second try.
+    pub(crate) handle: Arc<Directory>,
     pub(crate) entries: Vec<Planned>,
     pub(crate) output: Option<Receiver<Output>>,
 }
@@ -91,10 +94,13 @@ pub(crate) struct Planner<'a> {
     ahead: VecDeque<Placed>,
     /// Batches that were compared, and whose kept files the depot was not asked about yet.
     waiting: Vec<Waiting>,
-    /// Kept entries among them.
-    kept: usize,
-    /// Hard-linked files that came, with the number of names still to come.
-    links: HashMap<FileId, u32>,
+    /// Entries of those batches, and pieces of the kept ones among them.
+    entries: usize,
+    pieces: usize,
+    /// Whether one of them is kept.
+    any_kept: bool,
+    /// Hard-linked files that came, and how they looked then.
+    links: Links<()>,
 }
 
 impl<'a> Planner<'a> {
@@ -109,8 +115,10 @@ impl<'a> Planner<'a> {
             old,
             ahead: VecDeque::new(),
             waiting: Vec::new(),
-            kept: 0,
-            links: HashMap::new(),
+            entries: 0,
+            pieces: 0,
+            any_kept: false,
+            links: Links::default(),
         }
     }
 
@@ -123,9 +131,18 @@ impl<'a> Planner<'a> {
             let path: SharedPath = batch.directory.path().into();
             let entries: Vec<Planned> =
                 batch.entries.into_iter().map(|found| self.plan_one(&path, found)).collect();
-            self.kept += entries.iter().filter(|entry| matches!(entry.action, Action::Keep(_))).count();
+            self.entries += entries.len();
+            for entry in &entries {
+                if let Action::Keep(content) = &entry.action {
+                    self.any_kept = true;
+                    self.pieces += content.pieces.len();
+                }
+            }
             self.waiting.push(Waiting { path, directory: batch.directory, entries });
-            let enough = self.kept == 0 || self.kept >= ASK_ENTRIES || self.waiting.len() >= ASK_BATCHES;
+            let enough = !self.any_kept
+                || self.entries >= ASK_ENTRIES
+                || self.pieces >= ASK_CHUNKS
+                || self.waiting.len() >= ASK_BATCHES;
             if enough && self.settle(tasks, order).is_none() {
                 return;
             }
@@ -135,7 +152,7 @@ impl<'a> Planner<'a> {
 
     /// Hands on what waits. `None` when the run has ended.
     fn settle(&mut self, tasks: &Sender<Task>, order: &Sender<Step>) -> Option<()> {
-        self.kept = 0;
+        (self.entries, self.pieces, self.any_kept) = (0, 0, false);
         let mut waiting = std::mem::take(&mut self.waiting);
         if let Err(error) = self.keep_only_what_is_there(&mut waiting) {
             self.shared.fail(error);
@@ -143,11 +160,10 @@ impl<'a> Planner<'a> {
         }
         for Waiting { path, directory, mut entries } in waiting {
             for entry in &mut entries {
-                let Some(file) = entry.metadata.file_id() else { continue };
-                let action = self.link(file, entry.metadata.nlink);
                 // One that is kept stays so: other names that are new may refer to it.
-                if matches!(entry.action, Action::Read) {
-                    entry.action = action;
+                let came = self.links.meet(&entry.metadata, || ()).is_some();
+                if came && matches!(entry.action, Action::Read) {
+                    entry.action = Action::Link;
                 }
             }
             hand_on(&path, &directory, entries, tasks, order)?;
@@ -182,65 +198,69 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Asks for the chunks of all kept files at once. A file that lacks one is read.
+    /// Asks for the chunks of all kept files. A file that lacks one is read.
     fn keep_only_what_is_there(&self, waiting: &mut [Waiting]) -> Result<(), Error> {
-        let mut names: Vec<ChunkName> = Vec::new();
-        let mut owners: Vec<(usize, usize)> = Vec::new();
-        let mut lacking: HashSet<(usize, usize)> = HashSet::new();
+        let mut asked = Asked::default();
         for (number, batch) in waiting.iter().enumerate() {
             for (at, entry) in batch.entries.iter().enumerate() {
-                let Action::Keep(content) = &entry.action else { continue };
-                let whole = self.each_chunk(content, &mut |name| {
-                    names.push(name);
-                    owners.push((number, at));
-                });
-                if !whole {
-                    lacking.insert((number, at));
+                if let Action::Keep(content) = &entry.action
+                    && !self.ask_for(content, (number, at), &mut asked)?
+                {
+                    asked.lacking.insert((number, at));
                 }
             }
         }
-        let here = self.shared.depot.have(&names)?;
-        lacking.extend(owners.into_iter().zip(here).filter(|(_, here)| !here).map(|(owner, _)| owner));
-        for (number, at) in lacking {
+        asked.flush(self.shared)?;
+        for (number, at) in asked.lacking {
             waiting[number].entries[at].action = Action::Read;
         }
         Ok(())
     }
 
-    /// Every chunk of a content, lists too; false if a list cannot be read.
-    fn each_chunk(&self, content: &Content, each: &mut dyn FnMut(ChunkName)) -> bool {
-        let mut give = |piece: &Piece| match piece {
-            Piece::Chunk { name, .. } | Piece::List { name, .. } => each(*name),
-            Piece::Hole { .. } => {}
-        };
+    /// Asks for every chunk of a content, lists too; false if a list cannot be read.
+    fn ask_for(&self, content: &Content, owner: (usize, usize), asked: &mut Asked) -> Result<bool, Error> {
         if content.depth == 0 {
-            content.pieces.iter().for_each(give);
-            return true;
+            for piece in &content.pieces {
+                asked.add(piece, owner, self.shared)?;
+            }
+            return Ok(true);
         }
-        let Some(parent) = self.parent else { return false };
+        let Some(parent) = self.parent else { return Ok(false) };
         let reader = Reader::new(&parent.source, None);
         for piece in reader.pieces(content).with_lists() {
             match piece {
-                Ok(piece) => give(&piece),
-                Err(_) => return false,
+                Ok(piece) => asked.add(&piece, owner, self.shared)?,
+                Err(_) => return Ok(false),
             }
         }
-        true
+        Ok(true)
+    }
+}
+
+/// Chunks of kept files about which the depot is to be asked, and files that lack one.
+#[derive(Default)]
+struct Asked {
+    names: Vec<ChunkName>,
+    /// Of each name: batch, and entry in it.
+    owners: Vec<(usize, usize)>,
+    lacking: HashSet<(usize, usize)>,
+}
+
+impl Asked {
+    fn add(&mut self, piece: &Piece, owner: (usize, usize), shared: &Shared<'_>) -> Result<(), Error> {
+        if let Piece::Chunk { name, .. } | Piece::List { name, .. } = piece {
+            self.names.push(*name);
+            self.owners.push(owner);
+        }
+        if self.names.len() >= ASK_CHUNKS { self.flush(shared) } else { Ok(()) }
     }
 
-    /// What to do about a name of a hard-linked file.
-    fn link(&mut self, file: FileId, nlink: u32) -> Action {
-        if let Some(left) = self.links.get_mut(&file) {
-            *left -= 1;
-            if *left == 0 {
-                self.links.remove(&file);
-            }
-            return Action::Link(file);
-        }
-        if self.links.len() < LINKS_MAX && nlink > 1 {
-            self.links.insert(file, nlink - 1);
-        }
-        Action::Read
+    fn flush(&mut self, shared: &Shared<'_>) -> Result<(), Error> {
+        let here = shared.depot.have(&self.names)?;
+        let owners = self.owners.drain(..).zip(here);
+        self.lacking.extend(owners.filter(|(_, here)| !here).map(|(owner, _)| owner));
+        self.names.clear();
+        Ok(())
     }
 }
 
@@ -285,7 +305,8 @@ fn hand_on(
             tasks.send(Task { directory: Arc::clone(directory), entries: wanted, out }).ok()?;
             output = Some(outputs);
         }
-        order.send(Step { directory: Arc::clone(path), entries, output }).ok()?;
+        let handle = Arc::clone(directory);
+        order.send(Step { directory: Arc::clone(path), handle, entries, output }).ok()?;
     }
     Some(())
 }

@@ -4,7 +4,7 @@
 //! are full.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crossbeam_channel::{Receiver, Sender};
 use holdfast_types::{ChunkName, EntryFlags, Kind, Metadata, Timestamp};
@@ -12,7 +12,7 @@ use holdfast_types::{ChunkName, EntryFlags, Kind, Metadata, Timestamp};
 use super::Shared;
 use crate::progress::Progress;
 use crate::source::{
-    Directory, Extent, Found, Outcome, ReadFault, SourceFile, complete, is_young, open_file,
+    Directory, Extent, Found, Outcome, ReadFault, SourceFile, complete, is_young, open_file, stat,
 };
 
 /// Bytes after which an output is handed over at the end of a file; a larger file fills the buffer.
@@ -76,17 +76,45 @@ impl Reader<'_> {
     /// `None` when nobody wants the output.
     fn task(&mut self, task: &Task) -> Option<()> {
         for found in &task.entries {
-            let read = if found.metadata.kind == Kind::File {
-                self.file(task, found)?
-            } else {
-                other(&task.directory, found, self.shared.began)
-            };
+            let read = self.entry(task, found)?;
             self.output.events.push(Event::End(Box::new(read)));
             if self.output.used >= OUTPUT_BYTES {
                 self.flush(task, 0)?;
             }
         }
         if self.output.events.is_empty() { Some(()) } else { self.flush(task, 0) }
+    }
+
+    /// One entry. What was replaced since it was listed, as most programs save their files, is looked at once more.
+    fn entry(&mut self, task: &Task, found: &Found) -> Option<Read> {
+        let (directory, young) = (&task.directory, self.shared.options.young);
+        let again;
+        let mut found = found;
+        if found.metadata.kind == Kind::File && !self.shared.options.dry_run {
+            match self.file(task, found)? {
+                Ok(read) => return Some(read),
+                Err(ReadFault::Replaced) => {}
+                Err(fault) => return Some(missing(&fault)),
+            }
+            match stat(directory, &found.name) {
+                Ok(metadata) if metadata.kind == Kind::Directory => {
+                    return Some(missing(&ReadFault::Replaced));
+                }
+                Ok(metadata) => again = Found { name: found.name.clone(), metadata },
+                Err(fault) => return Some(missing(&fault)),
+            }
+            found = &again;
+        }
+        match found.metadata.kind {
+            Kind::File if self.shared.options.dry_run => Some(self.pretend(found)),
+            Kind::File => Some(self.file(task, found)?.unwrap_or_else(|fault| missing(&fault))),
+            _ => Some(other(directory, found, self.shared.began, young)),
+        }
+    }
+
+    fn pretend(&self, found: &Found) -> Read {
+        Progress::add(&self.shared.progress.bytes_read, found.metadata.size);
+        Read { metadata: Some(found.metadata.clone()), flags: EntryFlags::default(), faults: Vec::new() }
     }
 
     /// Hands over what is cut. So many bytes behind it go on in the next buffer.
@@ -98,28 +126,23 @@ impl Reader<'_> {
         task.out.send(std::mem::replace(&mut self.output, next)).ok()
     }
 
-    fn file(&mut self, task: &Task, found: &Found) -> Option<Read> {
-        if self.shared.options.dry_run {
-            Progress::add(&self.shared.progress.bytes_read, found.metadata.size);
-            return Some(Read {
-                metadata: Some(found.metadata.clone()),
-                flags: EntryFlags::default(),
-                faults: Vec::new(),
-            });
-        }
+    /// A file. `None` when nobody wants the output.
+    fn file(&mut self, task: &Task, found: &Found) -> Option<Result<Read, ReadFault>> {
         let before = Timestamp::from(SystemTime::now());
         let mut file = match open_file(&task.directory, &found.name, &found.metadata) {
             Ok(file) => file,
-            Err(fault) => return Some(missing(&fault)),
+            Err(fault) => return Some(Err(fault)),
         };
         let mut metadata = file.metadata().clone();
         // The walk knows the owners' names, and may know the device.
         if metadata.owner.uid == found.metadata.owner.uid && metadata.owner.gid == found.metadata.owner.gid {
             metadata.owner = Arc::clone(&found.metadata.owner);
         }
-        let mut faults: Vec<String> =
-            file.complete(&mut metadata).err().iter().map(ToString::to_string).collect();
-        let mut flags = EntryFlags::default();
+        let (mut flags, mut faults) = (EntryFlags::default(), Vec::new());
+        if let Err(fault) = file.complete(&mut metadata) {
+            flags = flags.with(EntryFlags::PARTIAL);
+            faults.push(fault.to_string());
+        }
         match self.content(task, &mut file)? {
             Ok(()) => {}
             Err(fault) => {
@@ -127,14 +150,14 @@ impl Reader<'_> {
                 faults.push(fault.to_string());
             }
         }
-        if is_young(metadata.ctime, before) {
+        if is_young(metadata.ctime, before, self.shared.options.young) {
             flags = flags.with(EntryFlags::YOUNG);
         }
         if file.finish() == Outcome::Changed {
             flags = flags.with(EntryFlags::CHANGED);
             faults.push("changed while it was read; the image holds a mixture".into());
         }
-        Some(Read { metadata: Some(metadata), flags, faults })
+        Some(Ok(Read { metadata: Some(metadata), flags, faults }))
     }
 
     /// Reads and cuts. Chunks begin anew after a hole. `None` when nobody wants the output.
@@ -189,16 +212,19 @@ fn missing(fault: &ReadFault) -> Read {
 }
 
 /// An entry that is no file: its attributes, and where a link points. `before`: a time before the walk saw it.
-fn other(directory: &Directory, found: &Found, before: Timestamp) -> Read {
+fn other(directory: &Directory, found: &Found, before: Timestamp, young: Duration) -> Read {
     let mut metadata = found.metadata.clone();
     let mut flags = EntryFlags::default();
-    if is_young(metadata.ctime, before) {
+    if is_young(metadata.ctime, before, young) {
         flags = flags.with(EntryFlags::YOUNG);
     }
     match complete(directory, &found.name, &mut metadata) {
         Ok(()) => Read { metadata: Some(metadata), flags, faults: Vec::new() },
         // A symlink without its target cannot be restored; all else can, with what could be read.
         Err(fault) if metadata.kind == Kind::Symlink && metadata.link_target.is_empty() => missing(&fault),
-        Err(fault) => Read { metadata: Some(metadata), flags, faults: vec![fault.to_string()] },
+        Err(fault) => {
+            let flags = flags.with(EntryFlags::PARTIAL);
+            Read { metadata: Some(metadata), flags, faults: vec![fault.to_string()] }
+        }
     }
 }

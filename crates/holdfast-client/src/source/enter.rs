@@ -60,6 +60,9 @@ impl Walk {
         mut scope: Scope,
         stated: Option<Stated>,
     ) -> Result<Current, ReadFault> {
+        if self.path.len() > self.path_max {
+            return Err(ReadFault::Deep);
+        }
         let fd = self.open(parent, name, &mut scope)?;
         let id = stat_fd(fd.as_fd())?.id();
         if stated.is_some_and(|stated| !stated.is_still(id.ino, id.dev)) {
@@ -111,5 +114,35 @@ impl Walk {
         if let Err(fault) = listed {
             self.fault(directory.path().to_vec(), &fault);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{Selection, normalise_roots};
+
+    #[test]
+    fn what_lies_deeper_than_an_image_can_hold_is_one_fault() {
+        let base = tempfile::tempdir().unwrap();
+        let top = base.path().canonicalize().unwrap();
+        std::fs::create_dir_all(top.join("deep/er/still")).unwrap();
+        std::fs::write(top.join("z"), "after it").unwrap();
+        let roots = normalise_roots(std::slice::from_ref(&top), &top).unwrap();
+        let selection = Selection { roots: vec![top.clone()], ..Selection::default() };
+        let mut walk = Walk::new(selection.compile().unwrap(), &roots).unwrap();
+        walk.path_max = top.as_os_str().len() + "/deep".len();
+        let (mut names, mut faults) = (Vec::new(), Vec::new());
+        while let Some(batch) = walk.next_batch() {
+            names.extend(batch.entries.into_iter().map(|entry| entry.name));
+            faults.extend(batch.faults);
+        }
+        assert!(
+            [b"er".as_slice(), b"z"].iter().all(|name| names.iter().any(|found| found == name)),
+            "{names:?}"
+        );
+        assert!(!names.iter().any(|name| name == b"still"));
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].path.ends_with(b"deep/er") && faults[0].reason.contains("deeper than an image"));
     }
 }

@@ -20,6 +20,9 @@ pub enum ReadFault {
     /// Its name cannot stand in an image.
     #[error("cannot be named in an image: {0}")]
     Name(#[from] NameError),
+    /// Its path is longer than an image can hold.
+    #[error("lies deeper than an image can hold (paths of at most 1 MiB); nothing below it is in the image")]
+    Deep,
     /// It is neither file, directory, link, FIFO, socket nor device.
     #[error("is of an unknown kind (mode {0:o})")]
     Kind(u32),

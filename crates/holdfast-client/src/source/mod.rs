@@ -36,7 +36,7 @@ mod xattr;
 
 pub use dir::Directory;
 pub use fault::ReadFault;
-pub use read::{Extent, Outcome, SourceFile, is_young, open_file};
+pub use read::{Extent, Outcome, SourceFile, YOUNG, is_young, open_file};
 pub use roots::{Root, RootError, normalise_roots};
 pub use select::{SelectError, Selection, Selector};
 pub use stat::stat;

@@ -19,7 +19,7 @@ use super::xattr::complete_open;
 const SEQUENTIAL_BYTES_MIN: u64 = 1 << 20;
 
 /// How long a ctime is young, see [`is_young`].
-const YOUNG: Duration = Duration::from_secs(2);
+pub const YOUNG: Duration = Duration::from_secs(2);
 
 /// A stretch of a file, in order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -185,9 +185,11 @@ impl SourceFile {
 /// servers on old disks, HFS+) or two (FAT): a file changed twice within that time has one stamp for both. A ctime in
 /// the future means that the clock was set back, and will pass through that time again. What this cannot see is a file
 /// server whose clock is behind ours by more than this margin.
-pub fn is_young(ctime: Timestamp, now: Timestamp) -> bool {
+///
+/// `margin` is [`YOUNG`] but in tests, in whole seconds.
+pub fn is_young(ctime: Timestamp, now: Timestamp, margin: Duration) -> bool {
     let until =
-        Timestamp { seconds: ctime.seconds.saturating_add_unsigned(YOUNG.as_secs()), nanos: ctime.nanos };
+        Timestamp { seconds: ctime.seconds.saturating_add_unsigned(margin.as_secs()), nanos: ctime.nanos };
     now <= until
 }
 
@@ -207,7 +209,7 @@ mod tests {
             (at(-5, 0), at(100, 0), false),
             (at(i64::MAX, 0), at(100, 0), true),
         ] {
-            assert_eq!(is_young(ctime, now), expected, "{ctime:?} at {now:?}");
+            assert_eq!(is_young(ctime, now, YOUNG), expected, "{ctime:?} at {now:?}");
         }
     }
 

@@ -21,6 +21,7 @@ use super::roots::Root;
 use super::select::Selector;
 use super::stat::stat_fd;
 use super::tree::RootTree;
+use holdfast_format::manifest::DIRECTORY_MAX;
 use holdfast_types::{Fault, Metadata};
 
 /// Entries in a batch: enough to share the cost of handing it over, few enough that a huge directory is not held.
@@ -58,6 +59,8 @@ pub struct Walk {
     pub(super) current: Option<Current>,
     /// The path of the current directory, or of the last frame between directories; empty for `/`.
     pub(super) path: Vec<u8>,
+    /// Most bytes of it; smaller in tests only.
+    pub(super) path_max: usize,
     pub(super) faults: Vec<Fault>,
     /// Memory for the next directory.
     pub(super) names: Names,
@@ -82,6 +85,7 @@ impl Walk {
             top,
             current: None,
             path: Vec::new(),
+            path_max: DIRECTORY_MAX,
             faults: Vec::new(),
             names: Names::default(),
             buffer: Vec::new(),

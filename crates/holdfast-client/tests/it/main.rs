@@ -2,5 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests, where a panic is the report")]
 
+mod backup;
 mod restore;
 mod source;
