@@ -98,6 +98,12 @@ pub fn decode(object: &[u8], key: &VaultKey) -> Result<Config> {
     Ok(Config { plain, naming: NamingKey::from_bytes(naming), sizes: sizes.check()? })
 }
 
+/// Whether these are the same config, however damaged they are: the salt is random and new for each.
+pub fn is_same_object(a: &[u8], b: &[u8]) -> bool {
+    const SALT: std::ops::Range<usize> = HEADER_LENGTH - SALT_LENGTH..HEADER_LENGTH;
+    matches!((a.get(SALT), b.get(SALT)), (Some(a), Some(b)) if a == b)
+}
+
 fn associated(header: &Header, plain_part: &[u8]) -> Vec<u8> {
     let mut data = header.bound_to(OBJECT_KEY);
     data.extend_from_slice(plain_part);

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use holdfast_format::chunker::{Chunker, Sizes};
 use holdfast_format::config::{self, Config};
 use holdfast_format::manifest::NodeSource;
-use holdfast_format::seal::VERSION;
 use holdfast_format::{NamingKey, VaultKey};
 use holdfast_store::Store;
 use holdfast_types::{ChunkName, KeyId, VaultId};
@@ -97,16 +96,17 @@ impl Vault {
         Ok(vault)
     }
 
-    /// The id of the key that a vault needs.
-    pub fn key_needed(store: &dyn Store) -> Result<KeyId> {
-        crate::config::key_needed(store)
+    /// The id of the key that a vault needs. Of two that damage leaves in doubt it is the one that is at hand: `have`
+    /// says which keys are.
+    pub fn key_needed(store: &dyn Store, have: &dyn Fn(KeyId) -> bool) -> Result<KeyId> {
+        crate::config::key_needed(store, have)
     }
 
     /// Opens a vault. For writing, packs whose writer died before they were in the index are taken into it.
     pub fn open(store: Arc<dyn Store>, key: &VaultKey, mode: Mode) -> Result<Self> {
         let config = crate::config::read(&*store, key)?;
-        if mode == Mode::Write && config.plain.writer_version > VERSION {
-            return Err(Error::NewerWriter { needs: config.plain.writer_version, known: VERSION });
+        if mode == Mode::Write {
+            crate::config::check_writer(&config)?;
         }
         let state = State::load(&*store, key)?;
         let inner = Inner {

@@ -5,6 +5,7 @@
 
 mod cleanup;
 mod concurrency;
+mod config;
 mod crash;
 mod damage;
 mod disk;
