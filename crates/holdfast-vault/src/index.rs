@@ -68,9 +68,7 @@ impl State {
                 }
                 // Merged away since the listing.
                 Err(Error::Store(error)) if error.is_missing() => {}
-                Err(error @ (Error::Damaged { .. } | Error::Store(holdfast_store::Error::Short { .. }))) => {
-                    state.damaged_tables.push((id, error.to_string()));
-                }
+                Err(error) if error.is_damage() => state.damaged_tables.push((id, error.to_string())),
                 Err(error) => return Err(error),
             }
         }
