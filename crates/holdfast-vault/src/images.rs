@@ -164,7 +164,9 @@ impl Vault {
     pub(crate) fn image_keys(&self) -> Result<Vec<(Key, u64, ImageId)>> {
         let mut keys = Vec::new();
         self.inner.store.list("images", &mut |listed| {
-            if let Some((millis, image)) = record::parse_object_key(listed.key.last_part()) {
+            if let Some((millis, image)) = record::parse_object_key(listed.key.last_part())
+                && listed.key.as_str() == record::object_key(millis, image)
+            {
                 keys.push((listed.key, millis, image));
             }
             Ok(())

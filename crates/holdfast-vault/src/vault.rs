@@ -283,15 +283,13 @@ impl Vault {
     pub fn info(&self) -> Result<Info> {
         let inner = &*self.inner;
         let state = inner.index.state();
-        let (mut bytes, mut images) = (0, 0);
+        let mut bytes = crate::config::size(&*inner.store)?;
         for prefix in ["packs", "index", "images", "marks"] {
             inner.store.list(prefix, &mut |listed| {
                 bytes += listed.size;
-                images += usize::from(prefix == "images");
                 Ok(())
             })?;
         }
-        bytes += crate::config::size(&*inner.store)?;
         Ok(Info {
             vault: inner.config.plain.vault,
             key: inner.config.plain.key,
@@ -303,7 +301,7 @@ impl Vault {
             bytes,
             marked: state.marks.len(),
             marked_bytes: state.marks.keys().filter_map(|id| state.packs.get(id)).sum(),
-            images,
+            images: self.image_keys()?.len(),
         })
     }
 

@@ -11,6 +11,7 @@ mod damage;
 mod disk;
 mod golden;
 mod model;
+mod names;
 mod round_trip;
 mod salvage;
 mod support;
