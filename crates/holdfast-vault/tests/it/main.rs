@@ -9,6 +9,7 @@ mod config;
 mod crash;
 mod damage;
 mod disk;
+mod forged;
 mod golden;
 mod model;
 mod names;
