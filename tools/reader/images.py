@@ -10,6 +10,7 @@ from vault import MIB
 RECORD_MAX = 16 * MIB
 MARK_MAX = 4096
 FAULTS_MAX = 1000
+PARTS_MAX = 65536
 HEIGHT_MAX = 8
 
 
@@ -72,6 +73,8 @@ def read_image(vault, image):
         raise Damage(f"{key}: a manifest of height {record.root_height} is out of bounds")
     if len(record.faults) > FAULTS_MAX:
         raise Damage(f"{key}: lists {len(record.faults)} faults")
+    if len(record.roots) + len(record.excludes) + len(record.faults) > PARTS_MAX:
+        raise Damage(f"{key}: lists more than {PARTS_MAX} roots, excludes and faults")
     return record
 
 

@@ -16,6 +16,7 @@ ENTRIES_MAX = 4096
 BLOCK_MAX = 1 << 20
 FOOTER_MAX = 1 << 30
 FILTER_BLOCK = 32
+ENTRY_LEAST = 32 + 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +76,9 @@ class Table:
                 raise Damage(f"{what}: a block of {length} bytes is out of bounds")
             if offset < sealing.HEADER_SIZE or offset + length > self._end:
                 raise Damage(f"{what}: a block lies outside of the table")
+        most = sum(min((length - sealing.TAG_SIZE) // ENTRY_LEAST, ENTRIES_MAX) for _, _, length in self._blocks)
+        if not len(self._blocks) <= self.entries <= most:
+            raise Damage(f"{what}: its blocks cannot have {self.entries} entries")
 
     def _read_block(self, number):
         """The names and places of one block."""

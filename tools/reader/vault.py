@@ -7,7 +7,7 @@ import struct
 
 import sealing
 import wire
-from errors import Damage, ReaderError, WrongKey
+from errors import Damage, ReaderError, Unsupported, WrongKey
 from blake3 import blake3
 
 MIB = 1 << 20
@@ -82,11 +82,21 @@ class Vault:
     def _read_config(self):
         try:
             self._read_config_from("config")
-        except (Damage, NotThere) as error:
+        except (Damage, NotThere, WrongKey) as error:
+            # Damage may look like a newer version. A config that is newer has a salt of its own.
+            if isinstance(error, Unsupported) and self._config_salt("config") != self._config_salt("config-copy"):
+                raise
             try:
                 self._read_config_from("config-copy")
             except (Damage, NotThere):
                 raise error from None
+            except WrongKey as other:
+                raise error if isinstance(error, WrongKey) else other from None
+
+    def _config_salt(self, name):
+        """None if there is no such config."""
+        path = self._path(name)
+        return _read(path, 0, sealing.HEADER_SIZE, name)[16:] if os.path.isfile(path) else None
 
     def _read_config_from(self, name):
         path = self._path(name)

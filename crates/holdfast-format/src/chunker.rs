@@ -4,6 +4,8 @@
 //! rolling hash is the gearhash crate's; the rule of cutting is ours, with golden tests, since it belongs to the
 //! format. It neither reads nor names.
 
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
 use crate::error::{Error, Result};
 use crate::key::NamingKey;
 
@@ -32,8 +34,8 @@ impl Sizes {
     }
 }
 
-/// Cuts content.
-#[derive(Debug, Clone)]
+/// Cuts content. Its table is a secret, and is wiped when it is dropped.
+#[derive(Clone)]
 pub struct Chunker {
     table: Box<gearhash::Table>,
     min: usize,
@@ -43,13 +45,27 @@ pub struct Chunker {
     mask_after: u64,
 }
 
+impl std::fmt::Debug for Chunker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Chunker({} to {} bytes)", self.min, self.max)
+    }
+}
+
+impl Drop for Chunker {
+    fn drop(&mut self) {
+        self.table.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for Chunker {}
+
 impl Chunker {
     /// The chunker of a dedup domain.
     pub fn new(naming: &NamingKey, sizes: Sizes) -> Self {
         let bits = sizes.normal.trailing_zeros();
         let top = |count: u32| u64::MAX << (64 - count);
         Self {
-            table: Box::new(naming.gear_table()),
+            table: naming.gear_table(),
             min: sizes.min as usize,
             normal: sizes.normal as usize,
             max: sizes.max as usize,
@@ -130,6 +146,17 @@ mod tests {
         // Worked out apart from this code, from docs/format.md alone.
         let golden = [17305, 19196, 25886, 6224, 20919, 11043, 22083, 6199, 17404, 15349, 19377, 17967, 1048];
         assert_eq!(cuts(&chunker, &noise(1, 200_000)), golden);
+    }
+
+    #[test]
+    fn secrets_are_wiped_and_never_printed() {
+        fn is_wiped<T: ZeroizeOnDrop>() {}
+        is_wiped::<Chunker>();
+        is_wiped::<NamingKey>();
+        is_wiped::<crate::VaultKey>();
+        is_wiped::<crate::wire::SecretConfig>();
+        let chunker = Chunker::new(&NamingKey::from_bytes([5; 32]), small());
+        assert_eq!(format!("{chunker:?}"), "Chunker(4096 to 65536 bytes)");
     }
 
     #[test]

@@ -7,6 +7,8 @@ use holdfast_types::ChunkName;
 use crate::error::{Error, Result};
 
 const BLOCK: usize = 32;
+/// Half of what the footer of a table may have. For more names than it is made for, a filter says "perhaps" more often.
+const BYTES_MAX: usize = 512 << 20;
 
 /// Answers "is this name perhaps in the table?".
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -17,7 +19,7 @@ pub struct Filter {
 impl Filter {
     /// A filter for so many names, at about 16 bits each: 2 in 1,000 questions are answered wrongly with "perhaps".
     pub fn for_names(count: usize) -> Self {
-        Self { bytes: vec![0; count.div_ceil(16).max(1) * BLOCK] }
+        Self { bytes: vec![0; count.div_ceil(16).clamp(1, BYTES_MAX / BLOCK) * BLOCK] }
     }
 
     /// Takes stored bytes.
@@ -77,5 +79,13 @@ mod tests {
         assert!(wrong < 500, "{wrong} of 100,000");
         assert!(Filter::default().may_hold(&name(1)));
         assert!(Filter::from_bytes(vec![0; 33]).is_err());
+    }
+
+    #[test]
+    fn an_absurd_number_of_names_takes_bounded_memory() {
+        let mut filter = Filter::for_names(usize::MAX);
+        assert_eq!(filter.as_bytes().len(), BYTES_MAX);
+        filter.insert(&name(1));
+        assert!(filter.may_hold(&name(1)) && !filter.may_hold(&name(2)));
     }
 }

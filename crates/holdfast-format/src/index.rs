@@ -7,6 +7,7 @@ use prost::Message;
 use crate::error::{Error, Result, bound};
 use crate::filter::Filter;
 use crate::group::{DATA_MAX, LIST_MAX, NO_CHUNK, PLAIN_MAX};
+use crate::message::each_field;
 use crate::pack::{FIRST_GROUP, FRAME_LENGTH, PACK_MAX};
 use crate::seal::{HEADER_LENGTH, Header, PartKind, Sealer, TAG_LENGTH};
 use crate::wire;
@@ -15,6 +16,8 @@ use crate::wire;
 pub const BLOCK_ENTRIES: usize = 128;
 /// Most entries of a block.
 pub const BLOCK_ENTRIES_MAX: usize = 4096;
+/// Least bytes of an entry: the name, and a byte in each of the five columns of numbers.
+const ENTRY_LEAST: usize = 32 + 5;
 /// Bytes after the sealed footer.
 pub const TAIL_LENGTH: usize = 8;
 /// Most bytes of a footer, enough for some 200 million entries.
@@ -131,6 +134,13 @@ pub struct BlockPlace {
     pub length: u32,
 }
 
+impl BlockPlace {
+    /// The most entries that a block of this length can have.
+    pub fn entries_max(&self) -> usize {
+        ((self.length as usize).saturating_sub(TAG_LENGTH) / ENTRY_LEAST).min(BLOCK_ENTRIES_MAX)
+    }
+}
+
 /// What a table says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Footer {
@@ -144,6 +154,18 @@ pub struct Footer {
     pub filter: Filter,
     /// Tables that it stands in for.
     pub replaces: Vec<TableId>,
+}
+
+impl Footer {
+    /// Refuses a number of entries that its blocks cannot have: memory is taken by it.
+    fn check_entries(&self) -> Result<()> {
+        let most = self.blocks.iter().map(|block| block.entries_max() as u64).sum();
+        bound("the number of entries of the index", self.entries, most)?;
+        if self.entries < self.blocks.len() as u64 {
+            return Err(Error::Invalid { what: "the number of entries of the index" });
+        }
+        Ok(())
+    }
 }
 
 /// Encodes what stands at the end of a table.
@@ -202,6 +224,7 @@ pub fn footer_length(tail: &[u8]) -> Result<usize> {
 pub fn open_footer(sealer: &Sealer, header: &Header, object_key: &str, sealed: &mut [u8]) -> Result<Footer> {
     let associated = [header.bound_to(object_key).as_slice(), &tail(sealed.len())?].concat();
     let plain = sealer.open(PartKind::IndexFooter, 0, &associated, sealed)?;
+    check_parts(plain)?;
     let message = wire::IndexFooter::decode(&*plain)
         .map_err(|_| Error::Encoding { what: "the footer of the index" })?;
     let invalid = || Error::Invalid { what: "the footer of the index" };
@@ -228,7 +251,25 @@ pub fn open_footer(sealer: &Sealer, header: &Header, object_key: &str, sealed: &
             .map(|id| TableId::from_slice(id).ok_or_else(invalid))
             .collect::<Result<_>>()?,
     };
+    footer.check_entries()?;
     if footer.blocks.is_sorted_by(|a, b| a.first <= b.first) { Ok(footer) } else { Err(invalid()) }
+}
+
+/// Refuses packs, blocks and tables that are too short for what they must hold, before memory is taken for them.
+fn check_parts(footer: &[u8]) -> Result<()> {
+    // The name or id; in a message, the number and the length of its field too.
+    let least = |number| match number {
+        1 => 2 + 16,
+        2 => 2 + 32,
+        5 => 16,
+        _ => 0,
+    };
+    each_field(footer, "the footer of the index", &mut |number, bytes| {
+        if bytes.len() < least(number) {
+            return Err(Error::Invalid { what: "the footer of the index" });
+        }
+        Ok(())
+    })
 }
 
 #[cfg(test)]
@@ -277,7 +318,7 @@ mod tests {
         let (sealer, header) = sealer();
         let footer = Footer {
             packs: vec![(PackId([1; 16]), 77)],
-            blocks: vec![BlockPlace { first: ChunkName([0; 32]), offset: 48, length: 99 }],
+            blocks: vec![BlockPlace { first: ChunkName([0; 32]), offset: 48, length: 199 }],
             entries: 3,
             filter: Filter::for_names(3),
             replaces: vec![TableId([9; 16])],

@@ -28,23 +28,24 @@ impl std::fmt::Debug for VaultKey {
 
 impl VaultKey {
     /// Takes 32 random bytes as a key.
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+    pub fn from_bytes(mut bytes: [u8; 32]) -> Self {
+        let key = Self(bytes);
+        bytes.zeroize();
+        key
     }
 
     /// A name for the key that tells nothing of it.
     pub fn id(&self) -> KeyId {
-        let derived = blake3::derive_key(CONTEXT_KEY_ID, &self.0);
         let mut id = [0; 8];
-        id.copy_from_slice(&derived[..8]);
+        derive(CONTEXT_KEY_ID, &[&self.0], &mut id);
         KeyId(id)
     }
 
     /// The AES key of the object with this salt.
     pub(crate) fn object_key(&self, salt: &[u8]) -> Zeroizing<[u8; 32]> {
-        let mut hasher = blake3::Hasher::new_derive_key(CONTEXT_OBJECT);
-        hasher.update(&self.0).update(salt);
-        Zeroizing::new(*hasher.finalize().as_bytes())
+        let mut key = Zeroizing::new([0; 32]);
+        derive(CONTEXT_OBJECT, &[&self.0, salt], key.as_mut_slice());
+        key
     }
 
     /// The key as text: see docs/format.md, section 3.
@@ -87,9 +88,8 @@ impl VaultKey {
         if count < TEXT_DIGITS {
             return Err(Error::KeyText("is too short: 55 characters follow HF1-"));
         }
-        let mut key = [0; 32];
-        key.copy_from_slice(&bytes[..32]);
-        let key = Self(key);
+        let mut key = Self([0; 32]);
+        key.0.copy_from_slice(&bytes[..32]);
         if bytes[32..34] != checksum(&key.0) || bytes[34] != 0 {
             return Err(Error::KeyText(
                 "has a wrong character somewhere: its checksum does not match, compare it again",
@@ -100,8 +100,26 @@ impl VaultKey {
 }
 
 fn checksum(key: &[u8; 32]) -> [u8; 2] {
-    let hash = blake3::hash(key);
-    [hash.as_bytes()[0], hash.as_bytes()[1]]
+    let mut sum = [0; 2];
+    finish(blake3::Hasher::new().update(key), &mut sum);
+    sum
+}
+
+/// Derives a secret from others (docs/format.md, section 3).
+fn derive(context: &str, material: &[&[u8]], out: &mut [u8]) {
+    let mut hasher = blake3::Hasher::new_derive_key(context);
+    for part in material {
+        hasher.update(part);
+    }
+    finish(&mut hasher, out);
+}
+
+/// Reads a hash out, and wipes what it leaves of its input.
+fn finish(hasher: &mut blake3::Hasher, out: &mut [u8]) {
+    let mut reader = hasher.finalize_xof();
+    reader.fill(out);
+    reader.zeroize();
+    hasher.zeroize();
 }
 
 fn five_bits(bytes: &[u8], digit: usize) -> u8 {
@@ -139,8 +157,10 @@ impl std::fmt::Debug for NamingKey {
 
 impl NamingKey {
     /// Takes 32 random bytes as a key.
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+    pub fn from_bytes(mut bytes: [u8; 32]) -> Self {
+        let key = Self(bytes);
+        bytes.zeroize();
+        key
     }
 
     /// The bytes, to be sealed in a config.
@@ -158,13 +178,11 @@ impl NamingKey {
         if self.name(chunk) == *name { Ok(()) } else { Err(Error::Name(*name)) }
     }
 
-    /// The chunker's table.
-    pub(crate) fn gear_table(&self) -> [u64; 256] {
-        let mut hasher = blake3::Hasher::new_derive_key(CONTEXT_GEAR);
-        hasher.update(&self.0);
-        let mut bytes = [0; 2048];
-        hasher.finalize_xof().fill(&mut bytes);
-        let mut table = [0; 256];
+    /// The chunker's table, as secret as the key. Who takes it wipes it.
+    pub(crate) fn gear_table(&self) -> Box<[u64; 256]> {
+        let mut bytes = Zeroizing::new([0; 2048]);
+        derive(CONTEXT_GEAR, &[&self.0], bytes.as_mut_slice());
+        let mut table = Box::new([0; 256]);
         for (value, bytes) in table.iter_mut().zip(bytes.chunks_exact(8)) {
             *value = bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
         }

@@ -14,6 +14,7 @@ pub mod index;
 pub mod key;
 pub mod manifest;
 pub mod mark;
+mod message;
 pub mod pack;
 pub mod record;
 pub mod seal;

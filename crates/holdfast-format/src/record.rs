@@ -5,12 +5,16 @@ use prost::Message;
 
 use crate::error::{Error, Result, bound};
 use crate::manifest::{HEIGHT_MAX, NODE_MAX, Root, check_path};
+use crate::message::each_field;
+use crate::seal::{HEADER_LENGTH, TAG_LENGTH};
 use crate::wire;
 
 /// Most bytes of a record's object.
 pub const LENGTH_MAX: u64 = 16 << 20;
 /// Faults that are listed; all are counted.
 pub const FAULTS_MAX: usize = 1000;
+/// Roots, excludes and faults together.
+pub const PARTS_MAX: u64 = 65_536;
 /// Most bytes of a label, and of a host's name.
 pub const NAME_MAX: usize = 255;
 /// Bytes of their paths and reasons: paths may be long, and the record must stay below its bound.
@@ -82,6 +86,16 @@ pub fn encode(record: &ImageRecord) -> Vec<u8> {
     .encode_to_vec()
 }
 
+/// Encodes a record for which [`decode`] gives a record again, and whose object is within its bound. Another must not be
+/// stored: no reader would take it.
+pub fn encode_readable(record: &ImageRecord) -> Result<Vec<u8>> {
+    let bytes = encode(record);
+    let length = (HEADER_LENGTH + bytes.len() + TAG_LENGTH) as u64;
+    bound("the length of an image record", length, LENGTH_MAX)?;
+    decode(&bytes)?;
+    Ok(bytes)
+}
+
 fn encode_faults(faults: &[Fault]) -> Vec<wire::Fault> {
     let mut bytes = 0;
     let fits = |fault: &&Fault| {
@@ -94,6 +108,7 @@ fn encode_faults(faults: &[Fault]) -> Vec<wire::Fault> {
 
 /// Decodes a record.
 pub fn decode(bytes: &[u8]) -> Result<ImageRecord> {
+    check_parts(bytes)?;
     let record = wire::ImageRecord::decode(bytes).map_err(|_| Error::Encoding { what: "an image record" })?;
     let job = JobId::from_slice(&record.job_id).ok_or(Error::Invalid { what: "the job id" })?;
     let image = ImageId::from_slice(&record.image_id).ok_or(Error::Invalid { what: "the image id" })?;
@@ -130,6 +145,15 @@ pub fn decode(bytes: &[u8]) -> Result<ImageRecord> {
         roots: record.roots,
         excludes: record.excludes,
         program: record.program,
+    })
+}
+
+/// Counts roots, excludes and faults, so that few bytes that stand for many of them are refused before they are many.
+fn check_parts(record: &[u8]) -> Result<()> {
+    let mut count = 0;
+    each_field(record, "an image record", &mut |number, _| {
+        count += u64::from(matches!(number, 7 | 8 | 13));
+        bound("the number of roots, excludes and faults", count, PARTS_MAX)
     })
 }
 
@@ -208,6 +232,18 @@ mod tests {
         let bytes = encode(&record);
         assert!((bytes.len() as u64) < LENGTH_MAX / 2 + 4096);
         assert_eq!(decode(&bytes).unwrap().faults.len(), 7);
+    }
+
+    #[test]
+    fn only_what_can_be_read_is_encoded_to_be_stored() {
+        assert_eq!(encode_readable(&example()), Ok(encode(&example())));
+        let bad_root = ImageRecord { roots: vec![b"srv".to_vec()], ..example() };
+        assert_eq!(encode_readable(&bad_root), Err(Error::Invalid { what: "a path" }));
+        let with_excludes = |excludes| encode_readable(&ImageRecord { excludes, ..example() });
+        assert!(matches!(with_excludes(vec![String::new(); 65_536]), Err(Error::Bound { .. })));
+        let around = usize::try_from(LENGTH_MAX).unwrap() - 600;
+        assert!(with_excludes(vec!["x".repeat(around)]).is_ok());
+        assert!(matches!(with_excludes(vec!["x".repeat(around + 600)]), Err(Error::Bound { .. })));
     }
 
     #[test]

@@ -1,6 +1,17 @@
 //! What can go wrong with an object, told so that the caller can decide and a person can act.
 
+use rustix::io::Errno;
+
 use crate::key::Key;
+
+/// How disks and file systems say that they have lost some bytes.
+const BAD_MEDIUM: [i32; 5] = [
+    Errno::IO.raw_os_error(),
+    Errno::REMOTEIO.raw_os_error(),
+    Errno::NODATA.raw_os_error(),
+    Errno::BADMSG.raw_os_error(),
+    Errno::UCLEAN.raw_os_error(),
+];
 
 /// The result of an operation of a store.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -81,6 +92,18 @@ impl Error {
         match self {
             Error::Io { cause, .. } | Error::Place { cause, .. } => {
                 matches!(cause.kind(), StorageFull | QuotaExceeded)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether this one object cannot be read, as where a disk has a bad sector; others may be good. What befell the
+    /// process (no memory, no right to read) or the place is not meant, nor what failed while writing.
+    pub fn is_unreadable(&self) -> bool {
+        match self {
+            Error::Io { action: "open" | "look at" | "read", cause, .. } => {
+                cause.kind() == std::io::ErrorKind::InvalidData
+                    || cause.raw_os_error().is_some_and(|code| BAD_MEDIUM.contains(&code))
             }
             _ => false,
         }

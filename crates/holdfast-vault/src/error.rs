@@ -120,14 +120,11 @@ impl Error {
 
     /// Whether something that was stored is not there or not as it was; the rest of the vault may be good.
     pub(crate) fn is_damage(&self) -> bool {
-        use holdfast_store::Error::{Missing, Short};
-        matches!(
-            self,
-            Error::Damaged { .. }
-                | Error::ChunkDamaged { .. }
-                | Error::ChunkMissing(_)
-                | Error::Store(Missing { .. } | Short { .. })
-        )
+        match self {
+            Error::Damaged { .. } | Error::ChunkDamaged { .. } | Error::ChunkMissing(_) => true,
+            Error::Store(error) => error.is_missing() || hurts_one(error),
+            _ => false,
+        }
     }
 
     /// An object's damage, for `map_err`.
@@ -139,6 +136,11 @@ impl Error {
     pub(crate) fn encode(what: &'static str) -> impl FnOnce(holdfast_format::Error) -> Self {
         move |cause| Self::Encode { what, cause }
     }
+}
+
+/// Whether an object that is there is too short, or cannot be read: the damage is its own.
+pub(crate) fn hurts_one(error: &holdfast_store::Error) -> bool {
+    matches!(error, holdfast_store::Error::Short { .. }) || error.is_unreadable()
 }
 
 /// Random bytes from the system.

@@ -1,5 +1,7 @@
 //! Image records: listed, found by what a person types, forgotten. Which to keep is the caller's decision.
 
+use std::collections::HashSet;
+
 use holdfast_format::manifest::{Reader, Root};
 use holdfast_format::record::{self, ImageRecord};
 use holdfast_format::seal::{ObjectKind, open_object};
@@ -146,9 +148,14 @@ impl Vault {
 
     /// Forgets an image: deletes its record, durably. Its data goes with the next clean-ups.
     pub fn forget(&self, image: ImageId) -> Result<()> {
+        self.forget_all(&HashSet::from([image]))
+    }
+
+    /// Forgets images, with one listing for them all. Ended early, it has forgotten some.
+    pub fn forget_all(&self, images: &HashSet<ImageId>) -> Result<()> {
         self.writable()?;
         for (key, _, found) in self.image_keys()? {
-            if found == image {
+            if images.contains(&found) {
                 self.inner.store.delete(&key)?;
             }
         }
@@ -164,7 +171,9 @@ impl Vault {
     pub(crate) fn image_keys(&self) -> Result<Vec<(Key, u64, ImageId)>> {
         let mut keys = Vec::new();
         self.inner.store.list("images", &mut |listed| {
-            if let Some((millis, image)) = record::parse_object_key(listed.key.last_part()) {
+            if let Some((millis, image)) = record::parse_object_key(listed.key.last_part())
+                && listed.key.as_str() == record::object_key(millis, image)
+            {
                 keys.push((listed.key, millis, image));
             }
             Ok(())

@@ -3,6 +3,7 @@
 //! Nothing here grows with the number of chunks but the filters: two bytes a chunk.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use holdfast_format::VaultKey;
@@ -11,8 +12,9 @@ use holdfast_store::{Key, Store};
 use holdfast_types::{ChunkName, PackId, TableId};
 
 use crate::cache::{self, BlockCache};
+use crate::cleanup::marks::{mark_key, read_mark};
 use crate::error::{Error, Result};
-use crate::table::Table;
+use crate::table::{Table, table_key};
 
 /// Where a chunk lies. Orders as the vault lies on disk, so that reading in this order is reading ahead.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -68,9 +70,7 @@ impl State {
                 }
                 // Merged away since the listing.
                 Err(Error::Store(error)) if error.is_missing() => {}
-                Err(error @ (Error::Damaged { .. } | Error::Store(holdfast_store::Error::Short { .. }))) => {
-                    state.damaged_tables.push((id, error.to_string()));
-                }
+                Err(error) if error.is_damage() => state.damaged_tables.push((id, error.to_string())),
                 Err(error) => return Err(error),
             }
         }
@@ -78,8 +78,8 @@ impl State {
         state.damaged_tables.retain(|(id, _)| !replaced.contains(id));
         state.packs = packs(store)?.into_iter().collect();
         for listed in holdfast_store::StoreExt::list_all(store, "marks")? {
-            if let Ok(id) = listed.key.last_part().parse() {
-                let since = crate::cleanup::marks::read_mark(store, key, &listed.key)?;
+            if let Some(id) = id_of(&listed.key, mark_key) {
+                let since = read_mark(store, key, &listed.key)?;
                 state.marks.insert(id, since);
             }
         }
@@ -189,10 +189,16 @@ impl State {
     }
 }
 
+/// The id in a listed key, if the key is that of the object: a pack that was put aside in `packs/lost` is not there.
+fn id_of<I: FromStr + Copy>(key: &Key, key_of: impl FnOnce(I) -> Result<Key>) -> Option<I> {
+    let id = key.last_part().parse().ok()?;
+    key_of(id).is_ok_and(|of_id| of_id == *key).then_some(id)
+}
+
 pub(crate) fn table_ids(store: &dyn Store) -> Result<Vec<TableId>> {
     let mut ids = Vec::new();
     store.list("index", &mut |listed| {
-        ids.extend(listed.key.last_part().parse::<TableId>());
+        ids.extend(id_of(&listed.key, table_key));
         Ok(())
     })?;
     ids.sort_unstable();
@@ -203,7 +209,7 @@ pub(crate) fn table_ids(store: &dyn Store) -> Result<Vec<TableId>> {
 pub(crate) fn packs(store: &dyn Store) -> Result<Vec<(PackId, u64)>> {
     let mut packs = Vec::new();
     store.list("packs", &mut |listed| {
-        packs.extend(listed.key.last_part().parse::<PackId>().map(|id| (id, listed.size)));
+        packs.extend(id_of(&listed.key, pack_key).map(|id| (id, listed.size)));
         Ok(())
     })?;
     Ok(packs)

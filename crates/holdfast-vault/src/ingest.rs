@@ -251,9 +251,10 @@ impl Ingest {
         record.faults.truncate(record::FAULTS_MAX);
         record.counts.bytes_added = stats.bytes_added;
         record.counts.chunks_new = stats.chunks_new;
-        let plain = record::encode(&record);
-        let object = seal_object(&inner.key, ObjectKind::Image, random()?, key.as_str(), &plain)
-            .map_err(Error::encode("an image record"))?;
+        let salt = random()?;
+        let object = record::encode_readable(&record)
+            .and_then(|plain| seal_object(&inner.key, ObjectKind::Image, salt, key.as_str(), &plain))
+            .map_err(Error::encode("the image record"))?;
         match inner.store.put(&key, &object) {
             Ok(()) => {
                 record.counts.bytes_added += object.len() as u64;

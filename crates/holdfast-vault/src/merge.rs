@@ -149,7 +149,7 @@ pub(crate) fn merge(
     if packs.is_empty() {
         return Ok(None);
     }
-    let entries: u64 = old.iter().map(|table| table.footer.entries).sum();
+    let entries = old.iter().map(|table| table.footer.entries).fold(0, u64::saturating_add);
     let replaces = old.iter().map(|table| table.id).collect();
     let numbers: std::collections::HashMap<PackId, u32> =
         packs.iter().zip(0..).map(|((id, _), number)| (*id, number)).collect();

@@ -10,7 +10,7 @@ use holdfast_store::{Key, Store};
 use holdfast_types::PackId;
 use quick_cache::sync::Cache;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, hurts_one};
 use crate::index::pack_key;
 
 /// Sealers of packs that were used lately: each costs a read of the pack's header otherwise.
@@ -95,9 +95,7 @@ impl Packs {
         let object = pack_key(id)?;
         let sealer = match self.sealer(store, key, id) {
             Ok(sealer) => sealer,
-            Err(Error::Store(error)) if !matches!(error, holdfast_store::Error::Short { .. }) => {
-                return Err(error.into());
-            }
+            Err(Error::Store(error)) if !hurts_one(&error) => return Err(error.into()),
             Err(error) => return Ok(Survey { groups: Vec::new(), damage: vec![error.to_string()] }),
         };
         let mut survey = Survey::default();
@@ -107,12 +105,12 @@ impl Packs {
                 for offset in offsets {
                     match self.list_at(store, sealer, &object, offset, size) {
                         Ok(group) => survey.groups.push(group),
-                        Err(Error::Store(error)) if !is_short(&error) => return Err(error.into()),
+                        Err(Error::Store(error)) if !hurts_one(&error) => return Err(error.into()),
                         Err(error) => survey.damage.push(format!("the group at {offset}: {error}")),
                     }
                 }
             }
-            Err(Error::Store(error)) if !is_short(&error) => return Err(error.into()),
+            Err(Error::Store(error)) if !hurts_one(&error) => return Err(error.into()),
             Err(error) => {
                 survey.damage.push(error.to_string());
                 self.salvage(store, sealer, &object, size, &mut survey)?;
@@ -166,7 +164,6 @@ impl Packs {
         size: u64,
         survey: &mut Survey,
     ) -> Result<()> {
-        const WINDOW: usize = 1 << 20;
         let mut at = FIRST_GROUP;
         while at + (FRAME_LENGTH as u64) < size {
             match self.list_at(store, sealer, object, at, size) {
@@ -175,21 +172,29 @@ impl Packs {
                     survey.groups.push(group);
                     continue;
                 }
-                Err(Error::Store(error)) if !is_short(&error) => return Err(error.into()),
+                Err(Error::Store(error)) if !hurts_one(&error) => return Err(error.into()),
                 Err(_) => {}
             }
-            let length = usize::try_from((size - at - 1).min(WINDOW as u64)).unwrap_or(WINDOW);
-            let window = store.get_range(object, at + 1, length)?;
-            at += 1 + match pack::find_group(&window) {
-                Some(position) => position as u64,
-                // A magic may lie across the border of two windows.
-                None => (length as u64).saturating_sub(3).max(1),
-            };
+            at += 1 + self.step(store, object, at + 1, size)?;
         }
         Ok(())
     }
-}
 
-fn is_short(error: &holdfast_store::Error) -> bool {
-    matches!(error, holdfast_store::Error::Short { .. })
+    /// How far it is from here to what looks like a group, or to where the search goes on.
+    fn step(&self, store: &dyn Store, object: &Key, from: u64, size: u64) -> Result<u64> {
+        // Near a bad sector less is read at once, so that less is passed over.
+        for window in [1 << 20, 64 << 10] {
+            let length = usize::try_from(size - from).unwrap_or(window).min(window);
+            match store.get_range(object, from, length) {
+                Ok(bytes) => {
+                    // A magic may lie across the border of two windows.
+                    let next = (length as u64).saturating_sub(3).max(1);
+                    return Ok(pack::find_group(&bytes).map_or(next, |position| position as u64));
+                }
+                Err(error) if error.is_unreadable() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(64 << 10)
+    }
 }

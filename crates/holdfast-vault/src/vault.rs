@@ -6,7 +6,6 @@ use bytes::Bytes;
 use holdfast_format::chunker::{Chunker, Sizes};
 use holdfast_format::config::{self, Config};
 use holdfast_format::manifest::NodeSource;
-use holdfast_format::seal::VERSION;
 use holdfast_format::{NamingKey, VaultKey};
 use holdfast_store::Store;
 use holdfast_types::{ChunkName, KeyId, VaultId};
@@ -97,16 +96,17 @@ impl Vault {
         Ok(vault)
     }
 
-    /// The id of the key that a vault needs.
-    pub fn key_needed(store: &dyn Store) -> Result<KeyId> {
-        crate::config::key_needed(store)
+    /// The id of the key that a vault needs. Of two that damage leaves in doubt it is the one that is at hand: `have`
+    /// says which keys are.
+    pub fn key_needed(store: &dyn Store, have: &dyn Fn(KeyId) -> bool) -> Result<KeyId> {
+        crate::config::key_needed(store, have)
     }
 
     /// Opens a vault. For writing, packs whose writer died before they were in the index are taken into it.
     pub fn open(store: Arc<dyn Store>, key: &VaultKey, mode: Mode) -> Result<Self> {
         let config = crate::config::read(&*store, key)?;
-        if mode == Mode::Write && config.plain.writer_version > VERSION {
-            return Err(Error::NewerWriter { needs: config.plain.writer_version, known: VERSION });
+        if mode == Mode::Write {
+            crate::config::check_writer(&config)?;
         }
         let state = State::load(&*store, key)?;
         let inner = Inner {
@@ -283,15 +283,13 @@ impl Vault {
     pub fn info(&self) -> Result<Info> {
         let inner = &*self.inner;
         let state = inner.index.state();
-        let (mut bytes, mut images) = (0, 0);
+        let mut bytes = crate::config::size(&*inner.store)?;
         for prefix in ["packs", "index", "images", "marks"] {
             inner.store.list(prefix, &mut |listed| {
                 bytes += listed.size;
-                images += usize::from(prefix == "images");
                 Ok(())
             })?;
         }
-        bytes += crate::config::size(&*inner.store)?;
         Ok(Info {
             vault: inner.config.plain.vault,
             key: inner.config.plain.key,
@@ -303,7 +301,7 @@ impl Vault {
             bytes,
             marked: state.marks.len(),
             marked_bytes: state.marks.keys().filter_map(|id| state.packs.get(id)).sum(),
-            images,
+            images: self.image_keys()?.len(),
         })
     }
 

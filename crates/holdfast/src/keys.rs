@@ -49,7 +49,12 @@ impl Keys {
 
     /// The key that a vault needs.
     pub(crate) fn get_for(&self, id: KeyId, vault: &str) -> Result<VaultKey> {
-        if self.path(id).try_exists().unwrap_or(true) { self.get(id) } else { Err(self.missing(id, vault)) }
+        if self.has(id) { self.get(id) } else { Err(self.missing(id, vault)) }
+    }
+
+    /// Whether a key is here. If that cannot be told, reading it will tell why.
+    pub(crate) fn has(&self, id: KeyId) -> bool {
+        self.path(id).try_exists().unwrap_or(true)
     }
 
     /// What is said where a vault needs a key that is not here.

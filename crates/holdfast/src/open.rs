@@ -100,7 +100,7 @@ impl Chosen {
 
     /// The key that the vault needs, without opening it.
     pub(crate) fn key_needed(&self, console: &Console) -> Result<KeyId> {
-        Ok(Vault::key_needed(&self.read_store(console)?)?)
+        Ok(self.key_id(&self.read_store(console)?)?)
     }
 
     /// Whether the vault can be asked for its key: it is there, or somebody said that it is.
@@ -117,6 +117,10 @@ impl Chosen {
         Ok(LocalStore::open_reading(&self.dir, READER_WAIT_MAX, &mut on_wait)?)
     }
 
+    fn key_id(&self, store: &LocalStore) -> std::result::Result<KeyId, VaultError> {
+        Vault::key_needed(store, &|id| self.keys.has(id))
+    }
+
     fn key(&self, id: KeyId) -> Result<VaultKey> {
         self.keys.get_for(id, &format!("the vault in {}", show(&self.dir)))
     }
@@ -124,14 +128,14 @@ impl Chosen {
     /// Opens the vault for reading.
     pub(crate) fn read(&self, console: &Console) -> Result<Vault> {
         let store = self.read_store(console)?;
-        let key = self.key(Vault::key_needed(&store)?)?;
+        let key = self.key(self.key_id(&store)?)?;
         Ok(Vault::open(Arc::new(store), &key, Mode::Read)?)
     }
 
     /// Opens the vault for writing, waiting for others that write it, and makes it if a backup may.
     pub(crate) fn write(&self, console: &Console) -> Result<Vault> {
         let store = self.write_store(console)?;
-        let key = match Vault::key_needed(&store) {
+        let key = match self.key_id(&store) {
             Ok(id) => self.key(id)?,
             // Made by nobody yet, or by a run that ended before it had a key: nothing is in it.
             Err(VaultError::NoVault { .. }) if self.is_made && is_bare(&store)? => {

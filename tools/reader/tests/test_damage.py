@@ -108,6 +108,13 @@ def test_image_that_tells_another_id_is_refused(maker):
         read_image(vault, image_keys(vault)[0])
 
 
+def test_image_with_too_many_parts_is_refused(maker):
+    maker.image(excludes=["x"] * 65536)
+    vault = Vault(maker.directory, VAULT_KEY)
+    with pytest.raises(Damage, match="more than 65536"):
+        read_image(vault, image_keys(vault)[0])
+
+
 def test_image_of_another_time_is_refused(sample):
     moved = sample.image.replace("images/0", "images/1")
     shutil.copy(sample.path(sample.image), sample.path(moved))

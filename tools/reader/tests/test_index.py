@@ -115,5 +115,13 @@ def test_wrong_entry_does_not_mislead(maker):
 
 def test_count_is_verified(maker):
     maker.pack([CHUNKS])
-    with pytest.raises(Damage, match="entries"):
-        Table(vault_of(maker), maker.index(entries=41)).verify()
+    count = len(maker.places)
+    with pytest.raises(Damage, match="has .* entries where its footer says"):
+        Table(vault_of(maker), maker.index(entries=count - 1)).verify()
+
+
+@pytest.mark.parametrize("entries", [0, 4097, (1 << 64) - 1])
+def test_a_count_that_the_blocks_cannot_have_is_refused(maker, entries):
+    maker.pack([CHUNKS])
+    with pytest.raises(Damage, match="cannot have"):
+        Table(vault_of(maker), maker.index(entries=entries))

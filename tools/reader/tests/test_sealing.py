@@ -122,6 +122,25 @@ def test_every_bit_of_config_is_guarded(maker):
         path.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
         with pytest.raises(ReaderError):
             Vault(maker.directory, VAULT_KEY)
+    (maker.directory / "config-copy").write_bytes(good)
+    for at in range(len(good)):
+        path.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
+        Vault(maker.directory, VAULT_KEY)
+
+
+def test_the_copy_does_not_stand_in_for_a_newer_config(maker):
+    (maker.directory / "config-copy").write_bytes((maker.directory / "config").read_bytes())
+    maker.config(reader=2, writer=2)
+    with pytest.raises(Unsupported):
+        Vault(maker.directory, VAULT_KEY)
+
+
+def test_the_copy_says_which_key_is_wanted(maker):
+    path = maker.directory / "config"
+    (maker.directory / "config-copy").write_bytes(path.read_bytes())
+    path.unlink()
+    with pytest.raises(WrongKey, match="wrong key"):
+        Vault(maker.directory, bytes(32))
 
 
 @pytest.mark.parametrize("lost", [None, b"", b"HFVC", bytes(9000)])

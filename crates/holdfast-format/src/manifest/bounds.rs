@@ -2,12 +2,11 @@
 //! it too, so that one odd entry does not make a leaf that nobody can read.
 
 use holdfast_types::{Content, Entry, Kind, Metadata, Piece, Timestamp, Xattr, check_component};
-use prost::bytes::Buf;
-use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
 use super::DEPTH_MAX;
 use crate::error::{Error, Result, bound};
 use crate::group::{NO_CHUNK, PLAIN_MAX};
+use crate::message::each_field;
 
 /// Most bytes of a directory's path.
 pub const DIRECTORY_MAX: usize = 1 << 20;
@@ -137,27 +136,17 @@ impl Message {
 /// Counts the messages in an encoded node, so that a few bytes that stand for a large structure each are refused before
 /// they become one.
 pub(super) fn check_messages(node: &[u8]) -> Result<()> {
-    let encoding = |_| Error::Encoding { what: "a manifest node" };
     let mut count = 0;
     let mut stack = vec![(Message::Node, node)];
-    while let Some((message, mut bytes)) = stack.pop() {
-        while !bytes.is_empty() {
-            let (number, wire_type) = decode_key(&mut bytes).map_err(encoding)?;
-            match (message.field(number), wire_type) {
-                (Some(inner), WireType::LengthDelimited) => {
-                    count += 1;
-                    bound("the number of messages in a node", count, MESSAGES_MAX)?;
-                    let length = decode_varint(&mut bytes).map_err(encoding)?;
-                    let length = usize::try_from(length).ok().filter(|length| *length <= bytes.len());
-                    let length = length.ok_or(Error::Encoding { what: "a manifest node" })?;
-                    if !matches!(inner, Message::Plain) {
-                        stack.push((inner, &bytes[..length]));
-                    }
-                    bytes.advance(length);
-                }
-                _ => skip_field(wire_type, number, &mut bytes, DecodeContext::default()).map_err(encoding)?,
+    while let Some((message, bytes)) = stack.pop() {
+        each_field(bytes, "a manifest node", &mut |number, bytes| {
+            let Some(inner) = message.field(number) else { return Ok(()) };
+            count += 1;
+            if !matches!(inner, Message::Plain) {
+                stack.push((inner, bytes));
             }
-        }
+            bound("the number of messages in a node", count, MESSAGES_MAX)
+        })?;
     }
     Ok(())
 }

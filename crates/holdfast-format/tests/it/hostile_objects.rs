@@ -181,7 +181,7 @@ fn footers_of_the_index() {
         Message::default().bytes(1, [first; 32]).number(2, offset).number(3, length)
     };
     let footer = |packs: Message, blocks: &[Message]| {
-        Message::default().bytes(1, packs.encode()).all(2, blocks.iter().map(Message::encode)).number(3, 9)
+        Message::default().bytes(1, packs.encode()).all(2, blocks.iter().map(Message::encode)).number(3, 4)
     };
     let open = |footer: &Message| {
         let mut sealed = sealed_footer(PartKind::IndexFooter, b"HFIE", &footer.encode());
@@ -199,8 +199,32 @@ fn footers_of_the_index() {
     assert!(matches!(open(&footer(pack(5000), &[place(1, 48, (1 << 20) + 1)])), Err(Error::Bound { .. })));
     assert_eq!(open(&good.clone().bytes(4, [0; 33])), Err(Error::Invalid { what: "the filter's length" }));
     assert_eq!(open(&good.bytes(5, [0; 17])), invalid);
+    // More or fewer entries than the blocks can have: two of 37 bytes, and a tag, fit into 100.
+    let entries =
+        |count| open(&footer(pack(5000), &[place(1, 48, 100), place(2, 148, 100)]).number(3, count));
+    assert!(entries(2).is_ok() && entries(1).is_err());
+    for count in [5, u64::MAX] {
+        assert!(matches!(entries(count), Err(Error::Bound { bound: 4, .. })), "{count}");
+    }
+    let large = footer(pack(5000), &[place(1, 48, 1 << 20)]);
+    assert!(open(&large.clone().number(3, 4096)).is_ok());
+    assert!(matches!(open(&large.number(3, 4097)), Err(Error::Bound { bound: 4096, .. })));
     let tail = |length: u32| index::footer_length(&[&length.to_le_bytes()[..], b"HFIE"].concat());
     assert!(tail(1 << 30).is_ok() && matches!(tail((1 << 30) + 1), Err(Error::Bound { .. })));
+}
+
+/// Two bytes each stand for a pack, a block or a table: refused before any of them takes memory.
+#[test]
+fn footers_of_the_index_full_of_nothing() {
+    for (field, shortest) in [(1, 18), (2, 34), (5, 16)] {
+        for length in [0, shortest - 1] {
+            let plain = Message::default().all(field, vec![vec![0; length]; 1 << 16]).encode();
+            let mut sealed = sealed_footer(PartKind::IndexFooter, b"HFIE", &plain);
+            let opened = index::open_footer(&sealer(), &header(), KEY, &mut sealed);
+            // Zeros are no message either: what is told is found before they are decoded.
+            assert_eq!(opened, Err(Error::Invalid { what: "the footer of the index" }), "{field} {length}");
+        }
+    }
 }
 
 #[test]
@@ -240,6 +264,12 @@ fn records_of_images() {
         |count| decode(&record.clone().all(13, vec![Message::default().bytes(1, "/x").encode(); count]));
     assert_eq!(faults(1000).unwrap().faults.len(), 1000);
     assert!(matches!(faults(1001), Err(Error::Bound { .. })));
+    for field in [7, 8, 13] {
+        let parts = |count| decode(&record.clone().without(7).all(field, vec![b"/".to_vec(); count]));
+        assert!(field == 13 || parts(65_536).is_ok(), "{field}");
+        // Counted first: these are no faults, and would be told as such if they were decoded.
+        assert!(matches!(parts(65_537), Err(Error::Bound { value: 65_537, .. })), "{field}");
+    }
     assert!(matches!(decode(&record.clone().bytes(3, b"\xff")), Err(Error::Encoding { .. })));
     assert!(
         matches!(decode(&record.number(1, 5)), Err(Error::Encoding { .. })),

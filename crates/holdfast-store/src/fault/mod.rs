@@ -1,7 +1,7 @@
 //! A store that counts its calls, and fails or dies at the one that a test names. Knows nothing of what is stored.
 //!
 //! Changing calls (create, write, finish, delete) are numbered from 1. A test runs once to learn how many there are,
-//! and then once for each of them with a fault planned there.
+//! and then once for each of them with a fault planned there. Bytes that cannot be read are named by object.
 
 mod plan;
 
@@ -40,6 +40,7 @@ impl<S: Store> FaultStore<S> {
 impl<S: Store> Store for FaultStore<S> {
     fn get(&self, key: &Key, bound: u64) -> Result<Bytes> {
         self.faults.reading(|counts| counts.get += 1, key)?;
+        self.faults.medium(key, 0..u64::MAX)?;
         let bytes = self.inner.get(key, bound)?;
         self.faults.lock().counts.read_bytes += bytes.len() as u64;
         Ok(bytes)
@@ -47,6 +48,7 @@ impl<S: Store> Store for FaultStore<S> {
 
     fn get_range(&self, key: &Key, offset: u64, length: usize) -> Result<Bytes> {
         self.faults.reading(|counts| counts.get_range += 1, key)?;
+        self.faults.medium(key, offset..offset.saturating_add(length as u64))?;
         let bytes = self.inner.get_range(key, offset, length)?;
         self.faults.lock().counts.read_bytes += bytes.len() as u64;
         Ok(bytes)
@@ -73,7 +75,12 @@ impl<S: Store> Store for FaultStore<S> {
 
     fn delete(&self, key: &Key) -> Result<()> {
         let fate = self.faults.changing(|counts| counts.delete += 1);
-        self.faults.carry_out(fate, "delete", key, || self.inner.delete(key))
+        let deleted = self.faults.carry_out(fate, "delete", key, || self.inner.delete(key));
+        if deleted.is_ok() {
+            // What is written there next lies elsewhere on the disk.
+            self.faults.lock().bad.remove(key);
+        }
+        deleted
     }
 
     fn describe(&self) -> String {

@@ -1,6 +1,8 @@
 //! Which call is to fail, and what was counted so far: the part that a test holds in its hand.
 
+use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{Error, Key, Result};
@@ -40,6 +42,8 @@ pub(super) struct State {
     pub(super) counts: Counts,
     changing: u64,
     plan: Option<(u64, Plan)>,
+    /// Bytes that cannot be read.
+    pub(super) bad: HashMap<Key, Vec<Range<u64>>>,
     dead: bool,
 }
 
@@ -75,10 +79,16 @@ impl Faults {
         self.plan(nth, Plan::Die { carried_out: true });
     }
 
+    /// The disk cannot read these bytes of an object (EIO), until the object is deleted. Its size is known all the same.
+    pub fn unreadable(&self, key: &Key, bytes: Range<u64>) {
+        self.lock().bad.entry(key.clone()).or_default().push(bytes);
+    }
+
     /// Ends all faults.
     pub fn heal(&self) {
         let mut state = self.lock();
         state.plan = None;
+        state.bad.clear();
         state.dead = false;
     }
 
@@ -107,6 +117,17 @@ impl Faults {
         let mut state = self.lock();
         count(&mut state.counts);
         if state.dead { Err(gone("read", key)) } else { Ok(()) }
+    }
+
+    /// Fails if some of these bytes of an object cannot be read.
+    pub(super) fn medium(&self, key: &Key, bytes: Range<u64>) -> Result<()> {
+        let state = self.lock();
+        let hit = |bad: &Range<u64>| bad.start < bytes.end && bytes.start < bad.end;
+        if !state.bad.get(key).is_some_and(|bad| bad.iter().any(hit)) {
+            return Ok(());
+        }
+        let cause = io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error());
+        Err(Error::Io { action: "read", key: key.clone(), cause })
     }
 
     /// Counts a call that changes the store and says what becomes of it.

@@ -14,6 +14,8 @@ mod list;
 mod lock;
 mod read;
 mod root;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 mod write;
 

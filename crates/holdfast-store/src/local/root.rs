@@ -7,7 +7,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{FileType, Mode, OFlags, fsync, mkdirat, openat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, fsync, mkdirat, openat, unlinkat};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::{Error, Key, Result};
@@ -97,16 +97,23 @@ pub(super) fn make_durably(dir: &Path) -> Result<()> {
         .mode(0o700)
         .create(dir)
         .map_err(|cause| place_error("make", dir, cause))?;
-    for made in lacking {
-        let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let parent_root = Root::open(parent)?;
-        sync(&parent_root.fd).map_err(cannot("sync", parent))?;
+    let synced = lacking.iter().try_for_each(|made| sync_parent(made));
+    if synced.is_err() {
+        // Who finds them there takes them for durable.
+        lacking.iter().for_each(|made| _ = std::fs::remove_dir(made));
     }
-    Ok(())
+    synced
+}
+
+fn sync_parent(dir: &Path) -> Result<()> {
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    sync(&Root::open(parent)?.fd).map_err(cannot("sync", parent))
 }
 
 /// Writes a file or directory out to the disk.
 pub(super) fn sync(fd: impl AsFd) -> rustix::io::Result<()> {
+    #[cfg(test)]
+    super::tests::before_sync()?;
     retry_on_intr(|| fsync(&fd))
 }
 
@@ -125,11 +132,16 @@ fn open_dir(from: &OwnedFd, name: &str) -> rustix::io::Result<OwnedFd> {
 }
 
 fn make_dir_in(parent: &OwnedFd, name: &str) -> rustix::io::Result<OwnedFd> {
-    match mkdirat(parent, name, DIR_MODE) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(errno) => return Err(errno),
+    let made = mkdirat(parent, name, DIR_MODE);
+    if !matches!(made, Ok(()) | Err(Errno::EXIST)) {
+        made?;
     }
-    sync(parent)?;
+    sync(parent).inspect_err(|_| {
+        if made.is_ok() {
+            // The next to come would find it there and take it for durable.
+            let _ = unlinkat(parent, name, AtFlags::REMOVEDIR);
+        }
+    })?;
     open_dir(parent, name)
 }
 

@@ -37,7 +37,9 @@ pub(super) fn is_vault(root: &Root) -> rustix::io::Result<bool> {
         Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(errno),
     };
-    Ok(type_of("config")? == Some(FileType::RegularFile) && type_of("packs")? == Some(FileType::Directory))
+    // The config is there twice, and either may be lost.
+    let config = [type_of("config")?, type_of("config-copy")?].contains(&Some(FileType::RegularFile));
+    Ok(config && type_of("packs")? == Some(FileType::Directory))
 }
 
 /// Whether space ran out.

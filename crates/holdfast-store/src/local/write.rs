@@ -93,12 +93,17 @@ impl Writer for LocalWriter {
         // First the bytes, then the name: a name that is there after a crash has its bytes.
         sync(&self.file).map_err(|errno| io_error("sync", &key, errno))?;
         let (parent, name) = split(&key).map_err(|errno| io_error("create", &key, errno))?;
-        let dir = self.inner.root.make_dir(parent).map_err(|errno| io_error("create", &key, errno))?;
-        match self.place(&dir, name) {
-            Ok(()) => settle(&self.inner, &dir).map_err(|errno| io_error("sync", &key, errno)),
-            Err(Errno::EXIST) => Err(Error::Exists { key }),
-            Err(errno) => Err(io_error("create", &key, errno)),
+        let dir = self.inner.root.make_dir(parent).map_err(|errno| {
+            self.inner.visit.left_unsettled();
+            io_error("create", &key, errno)
+        })?;
+        let placed = self.place(&dir, name);
+        if !matches!(placed, Ok(()) | Err(Errno::EXIST)) {
+            return placed.map_err(|errno| io_error("create", &key, errno));
         }
+        // A name that was there too: who put it there may have failed to make it durable, and who finds it relies on it.
+        settle(&self.inner, &dir).map_err(|errno| io_error("sync", &key, errno))?;
+        placed.map_err(|_| Error::Exists { key })
     }
 }
 

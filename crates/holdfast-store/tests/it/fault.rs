@@ -71,6 +71,26 @@ fn a_sticky_fault_stays_until_healed() {
 }
 
 #[test]
+fn a_bad_sector_is_of_the_object_and_not_of_its_key() {
+    let (_, store) = faulty();
+    work(&store).unwrap();
+    store.faults().unreadable(&key("b"), 2..4);
+    for result in [store.get(&key("b"), 8), store.get_range(&key("b"), 3, 2)] {
+        let error = result.unwrap_err();
+        assert!(error.is_unreadable() && !error.is_full() && !error.is_missing(), "{error}");
+    }
+    assert_eq!(store.get_range(&key("b"), 0, 2).unwrap(), "12");
+    assert_eq!(store.get_range(&key("b"), 4, 4).unwrap(), "5678");
+    assert_eq!(store.size(&key("b")).unwrap(), 8);
+    store.delete(&key("b")).unwrap();
+    store.put(&key("b"), b"anew").unwrap();
+    assert_eq!(store.get(&key("b"), 8).unwrap(), "anew");
+    store.faults().die(1);
+    store.delete(&key("b")).unwrap_err();
+    assert!(!store.get(&key("b"), 8).unwrap_err().is_unreadable(), "the process is gone, the object is not");
+}
+
+#[test]
 fn finish_after_a_failed_write_makes_nothing() {
     let (memory, store) = faulty();
     store.faults().fail(2, ErrorKind::StorageFull, false);

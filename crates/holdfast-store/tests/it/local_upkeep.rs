@@ -49,6 +49,17 @@ fn dropped_writers_leave_no_file() {
 }
 
 #[test]
+fn a_vault_that_lost_its_config_is_cleared_up_too() {
+    let dir = vault();
+    fs::rename(dir.path().join("config"), dir.path().join("config-copy")).unwrap();
+    fs::write(dir.path().join("tmp/left.part"), b"x").unwrap();
+    let store = LocalStore::open(dir.path(), Access::Write).unwrap();
+    assert!(!dir.path().join("tmp/left.part").exists());
+    assert_eq!(in_tmp(dir.path()), 1, "the sign of this writer");
+    drop(store);
+}
+
+#[test]
 fn nothing_is_swept_where_no_vault_is() {
     let dir = tempdir().unwrap();
     for name in ["tmp", "packs"] {

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use holdfast_format::record::ImageRecord;
+use holdfast_store::fault::FaultStore;
 use holdfast_store::{Key, MemoryStore};
 use holdfast_types::{ImageId, Piece};
 use holdfast_vault::{Error, Mode, Vault};
@@ -22,10 +24,19 @@ enum Harm {
     FlippedEnd,
     Swapped,
     Empty,
+    /// The disk gives an error for every read of it.
+    Unreadable,
 }
 
-const HARMS: [Harm; 6] =
-    [Harm::Missing, Harm::Truncated, Harm::Flipped, Harm::FlippedEnd, Harm::Swapped, Harm::Empty];
+const HARMS: [Harm; 7] = [
+    Harm::Missing,
+    Harm::Truncated,
+    Harm::Flipped,
+    Harm::FlippedEnd,
+    Harm::Swapped,
+    Harm::Empty,
+    Harm::Unreadable,
+];
 
 /// A vault with two objects of each kind. Image "kept" shares nothing with the others; "hurt" is the one whose objects
 /// are damaged, by a swap with those of "other"; "gone" is forgotten, and its two packs are marked.
@@ -111,8 +122,19 @@ fn harmed(lab: &Lab, name: &str, [target, partner]: &[Key; 2], harm: Harm) -> Me
             store.raw_put(partner, bytes);
         }
         Harm::Empty => store.raw_put(target, Vec::new()),
+        // Done by the disk that the store lies on.
+        Harm::Unreadable => {}
     }
     store
+}
+
+/// The disk that a store lies on.
+fn disk_of(store: &MemoryStore, target: &Key, harm: Harm) -> Arc<FaultStore<MemoryStore>> {
+    let disk = FaultStore::new(store.clone());
+    if harm == Harm::Unreadable {
+        disk.faults().unreadable(target, 0..u64::MAX);
+    }
+    Arc::new(disk)
 }
 
 /// The kind of an error, without its numbers.
@@ -124,6 +146,7 @@ fn kind(error: &Error) -> &'static str {
         Error::ChunkMissing(_) => "missing",
         Error::ChunkDamaged { .. } => "badchunk",
         Error::NoImage(_) => "noimage",
+        Error::Store(error) if error.is_unreadable() => "unread",
         other => panic!("not a clear error for damage: {other:?}"),
     }
 }
@@ -261,7 +284,7 @@ fn row(lab: &Lab, name: &str, target: &[Key; 2], harm: Harm) -> String {
     let mut cell = |text: &str| write!(line, " {text:8}").unwrap();
     let store = harmed(lab, name, target, harm);
     let before = objects(&store);
-    match try_open(store.clone(), Mode::Read) {
+    match try_open(disk_of(&store, &target[0], harm), Mode::Read) {
         Err(error) => (0..5).for_each(|_| cell(kind(&error))),
         Ok(vault) => {
             let image = lab.images[HURT].0;
@@ -292,14 +315,15 @@ fn row(lab: &Lab, name: &str, target: &[Key; 2], harm: Harm) -> String {
         }];
     for write in writers {
         let store = store_of(&before);
-        match try_open(store.clone(), Mode::Write) {
+        let disk = disk_of(&store, &target[0], harm);
+        match try_open(Arc::clone(&disk), Mode::Write) {
             Err(error) => cell(kind(&error)),
             Ok(vault) => {
                 cell(write(&vault, &store));
                 if !name.contains("config") {
                     let (kept, tree) = &lab.images[KEPT];
                     assert_whole(&vault, *kept, tree);
-                    assert_whole(&open(&store), *kept, tree);
+                    assert_whole(&try_open(disk, Mode::Write).unwrap(), *kept, tree);
                 }
             }
         }
@@ -376,13 +400,13 @@ fn a_mark_that_cannot_be_read_deletes_nothing() {
     }
 }
 
-/// The words: `missing` and `badchunk` are errors about one chunk, `damaged` about an object; an image may be `unlisted`
-/// (its record is gone). Verify finds the vault `clean`, has `named` the object that was damaged, or has only `told` of
+/// The words: `missing` and `badchunk` are errors about one chunk, `damaged` and `unread` about an object (what is in it,
+/// what the disk says of it); an image may be `unlisted` (its record is gone). Verify finds the vault `clean`, has `named` the object that was damaged, or has only `told` of
 /// damage. A backup of the same content is whole with nothing stored (`same`) or something (`stored`), or it rests on
 /// damage (`HURT`).
 ///
-/// Today's wrong answers: data that was altered behind an intact list (the two packs, flipped) is only found by who
-/// reads it, so a backup builds on it until the index is rebuilt. And who only reads does not find what lies in packs
+/// Today's wrong answers: data that was altered behind an intact list (the two packs, flipped), or that the disk has lost
+/// (unreadable), is only found by who reads it, so a backup builds on it until the index is rebuilt. And who only reads does not find what lies in packs
 /// that a lost index covered.
 const EXPECTED: &str = "
 kind         harm        list     ls       restore  verify   +data    backup   cleanup  rebuilt
@@ -392,42 +416,49 @@ config       Flipped     ok       ok       ok       named    named    same     o
 config       FlippedEnd  ok       ok       ok       named    named    same     ok       same
 config       Swapped     ok       badchunk badchunk told     told     stored   badchunk stored
 config       Empty       ok       ok       ok       named    named    same     ok       same
+config       Unreadable  ok       ok       ok       named    named    same     ok       same
 both configs Missing     novault  novault  novault  novault  novault  novault  novault  novault
 both configs Truncated   damaged  damaged  damaged  damaged  damaged  damaged  damaged  damaged
 both configs Flipped     damaged  damaged  damaged  damaged  damaged  damaged  damaged  damaged
 both configs FlippedEnd  damaged  damaged  damaged  damaged  damaged  damaged  damaged  damaged
 both configs Swapped     ok       badchunk badchunk told     told     stored   badchunk stored
 both configs Empty       damaged  damaged  damaged  damaged  damaged  damaged  damaged  damaged
+both configs Unreadable  unread   unread   unread   unread   unread   unread   unread   unread
 data pack    Missing     ok       ok       missing  named    named    stored   ok       stored
 data pack    Truncated   ok       ok       missing  named    named    stored   ok       stored
 data pack    Flipped     ok       ok       damaged  clean    named    HURT     ok       stored
 data pack    FlippedEnd  ok       ok       ok       clean    named    same     ok       same
 data pack    Swapped     ok       ok       damaged  named    named    HURT     ok       same
 data pack    Empty       ok       ok       missing  named    named    stored   ok       stored
+data pack    Unreadable  ok       ok       unread   clean    named    HURT     ok       stored
 node pack    Missing     ok       missing  missing  named    named    stored   missing  stored
 node pack    Truncated   ok       missing  missing  named    named    stored   missing  stored
 node pack    Flipped     ok       damaged  damaged  told     named    HURT     damaged  stored
 node pack    FlippedEnd  ok       ok       ok       clean    named    same     ok       same
 node pack    Swapped     ok       damaged  damaged  named    named    HURT     missing  same
 node pack    Empty       ok       missing  missing  named    named    stored   missing  stored
+node pack    Unreadable  ok       unread   unread   told     named    HURT     unread   stored
 index table  Missing     ok       missing  missing  told     told     same     ok       same
 index table  Truncated   ok       missing  missing  named    named    same     ok       same
 index table  Flipped     ok       damaged  damaged  named    named    damaged  damaged  same
 index table  FlippedEnd  ok       missing  missing  named    named    same     ok       same
 index table  Swapped     ok       missing  missing  named    named    same     ok       same
 index table  Empty       ok       missing  missing  named    named    same     ok       same
+index table  Unreadable  ok       missing  missing  named    named    same     ok       same
 image record Missing     unlisted noimage  noimage  clean    clean    same     ok       same
 image record Truncated   damaged  damaged  damaged  named    named    same     damaged  same
 image record Flipped     damaged  damaged  damaged  named    named    same     damaged  same
 image record FlippedEnd  damaged  damaged  damaged  named    named    same     damaged  same
 image record Swapped     damaged  damaged  damaged  named    named    same     damaged  same
 image record Empty       damaged  damaged  damaged  named    named    same     damaged  same
+image record Unreadable  unread   unread   unread   named    named    same     unread   same
 mark         Missing     ok       ok       ok       clean    clean    same     ok       same
 mark         Truncated   ok       ok       ok       clean    clean    same     ok       same
 mark         Flipped     ok       ok       ok       clean    clean    same     ok       same
 mark         FlippedEnd  ok       ok       ok       clean    clean    same     ok       same
 mark         Swapped     ok       ok       ok       clean    clean    same     ok       same
 mark         Empty       ok       ok       ok       clean    clean    same     ok       same
+mark         Unreadable  ok       ok       ok       clean    clean    same     ok       same
 ";
 
 /// The config is there twice: with either lost all goes on, and the next who writes puts it back.

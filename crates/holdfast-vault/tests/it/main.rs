@@ -5,11 +5,14 @@
 
 mod cleanup;
 mod concurrency;
+mod config;
 mod crash;
 mod damage;
 mod disk;
+mod forged;
 mod golden;
 mod model;
+mod names;
 mod round_trip;
 mod salvage;
 mod support;

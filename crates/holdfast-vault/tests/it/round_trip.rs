@@ -1,8 +1,11 @@
 //! What is backed up is read back: contents, dedup, jobs that commit twice, names of images, deep lists, large trees,
 //! and an index that changes under a reader.
 
+use std::sync::Arc;
+
+use holdfast_store::fault::FaultStore;
 use holdfast_types::{Content, Piece};
-use holdfast_vault::{Error, Mode, Selector};
+use holdfast_vault::{Error, ImageDraft, Mode, Selector};
 
 use crate::support::*;
 
@@ -151,6 +154,44 @@ fn latest_goes_by_name_and_time() {
     vault.forget(third.image).unwrap();
     vault.forget(third.image).unwrap(); // what is gone already is no error
     assert_eq!(found(latest(None, None)).unwrap(), second.image);
+}
+
+#[test]
+fn forgetting_many_lists_once() {
+    let (store, vault) = new_vault();
+    let images: Vec<_> = (1..=6).map(|number| backup(&vault, number, &Tree::new()).image).collect();
+    drop(vault);
+    let disk = Arc::new(FaultStore::new(store));
+    let vault = try_open(Arc::clone(&disk), Mode::Write).unwrap();
+    disk.faults().reset_counts();
+    vault.forget_all(&images[1..5].iter().copied().collect()).unwrap();
+    let counts = disk.faults().counts();
+    assert_eq!((counts.list, counts.delete), (1, 4));
+    let left: Vec<_> = vault.images().unwrap().into_iter().map(|listed| listed.image).collect();
+    assert_eq!(left, [images[5], images[0]]);
+}
+
+/// What no reader would take must not be stored: the image would be there and could never be read.
+#[test]
+fn a_record_that_no_reader_takes_is_refused() {
+    let (store, vault) = new_vault();
+    let good = draft(job(1));
+    let long_name = ImageDraft { name: "x".repeat(256), ..good.clone() };
+    let relative_root = ImageDraft { roots: vec![b"srv".to_vec()], ..good.clone() };
+    let too_much = ImageDraft { excludes: vec!["x".repeat(1 << 20); 16], ..good.clone() };
+    for (draft, expected) in [
+        (long_name, "the length of an image's name is 256, at most 255 is allowed"),
+        (relative_root, "a path is invalid"),
+        (too_much, "the length of an image record is 16777"),
+    ] {
+        let error = try_backup(&vault, draft, &Tree::new(), 99).unwrap_err();
+        assert!(matches!(error, Error::Encode { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("cannot encode the image record: {expected}")), "{text}");
+        assert_eq!(keys(&store, "images"), []);
+    }
+    try_backup(&vault, good, &Tree::new(), 99).unwrap();
+    assert_clean(&vault);
 }
 
 #[test]
@@ -317,7 +358,7 @@ fn the_wrong_place_and_the_wrong_key_are_told() {
     assert!(matches!(try_open(store.clone(), Mode::Read), Err(Error::NoVault { .. })));
     let other = holdfast_format::VaultKey::from_bytes([8; 32]);
     holdfast_vault::Vault::init(&store, &other, SIZES).unwrap();
-    assert_eq!(holdfast_vault::Vault::key_needed(&store).unwrap(), other.id());
+    assert_eq!(holdfast_vault::Vault::key_needed(&store, &|_| false).unwrap(), other.id());
     match try_open(store.clone(), Mode::Write) {
         Err(Error::WrongKey { needs, given, .. }) => {
             assert_eq!((needs, given), (other.id(), vault_key().id()))

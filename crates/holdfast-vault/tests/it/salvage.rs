@@ -3,10 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 use holdfast_format::pack::{FIRST_GROUP, FRAME_LENGTH, Frame};
+use holdfast_store::fault::FaultStore;
+use holdfast_store::{Key, MemoryStore};
 use holdfast_types::Piece;
-use holdfast_vault::Vault;
+use holdfast_vault::{Mode, Vault};
 
 use crate::support::*;
 
@@ -150,6 +153,100 @@ fn a_stretch_is_overwritten() {
         &[1, 2],
     );
     check("the header", |pack, _| pack[..48].fill(0), &[0, 1, 2, 3, 4]);
+}
+
+/// Where a disk has bad sectors, exactly the groups in them are lost, with the index and without, and when a new index is
+/// made. `bad` says where, given the groups and the end of the pack.
+fn check_bad_sectors(what: &str, bad: impl Fn(&[Range<usize>], usize) -> Vec<Range<usize>>, lost: &[usize]) {
+    let (store, vault) = new_vault();
+    let tree = tree((0..24).map(|at| (format!("/{at:02}"), noise(at, 20_000))));
+    let record = backup(&vault, 1, &tree);
+    let pack = keys(&store, "packs").into_iter().max_by_key(|key| store.raw_get(key).unwrap().len()).unwrap();
+    let bytes = store.raw_get(&pack).unwrap();
+    let ranges = groups(&bytes);
+    let lost: BTreeSet<u32> = lost.iter().map(|at| u32::try_from(ranges[*at].start).unwrap()).collect();
+    let files = |lost: &BTreeSet<u32>| -> BTreeSet<Vec<u8>> {
+        let is_lost = |path: &&Vec<u8>| !groups_of(&vault, path, record.manifest).is_disjoint(lost);
+        tree.keys().filter(is_lost).cloned().collect()
+    };
+    let lost_files = files(&lost);
+    drop(vault);
+    for index in [true, false] {
+        let disk = Arc::new(FaultStore::new(store_of(&objects(&store))));
+        for range in bad(&ranges, bytes.len()) {
+            disk.faults().unreadable(&pack, range.start as u64..range.end as u64);
+        }
+        if !index {
+            keys(disk.inner(), "index").iter().for_each(|key| assert!(disk.inner().raw_remove(key)));
+        }
+        let vault = try_open(Arc::clone(&disk), Mode::Write).unwrap();
+        for rebuilt in [false, true] {
+            if rebuilt {
+                let (packs, damage) = vault.rebuild_index(&mut |_, _| {}).unwrap();
+                let named = damage.iter().filter(|text| text.contains(pack.last_part())).count();
+                assert!((packs, damage.len()) == (2, named) && named > 0, "{what}: {damage:?}");
+            }
+            let hurt: BTreeSet<Vec<u8>> =
+                tree.keys().filter(|path| !readable(&vault, &record, path)).cloned().collect();
+            assert_eq!(hurt, lost_files, "{what}, index {index}, rebuilt {rebuilt}");
+        }
+        let next = backup(&vault, 2, &tree);
+        assert_whole(&vault, next.image, &tree);
+    }
+}
+
+#[test]
+fn bad_sectors_cost_the_groups_in_them() {
+    let footer = |groups: &[Range<usize>], end| groups.last().unwrap().end..end;
+    check_bad_sectors("in the footer", |groups, end| vec![footer(groups, end)], &[]);
+    let in_group = |from: usize, to: usize| move |group: &Range<usize>| group.start + from..group.start + to;
+    for (what, bad) in [
+        ("in the data", in_group(50_000, 50_512)),
+        ("in the list", in_group(100, 101)),
+        ("in the head", in_group(0, 16)),
+    ] {
+        check_bad_sectors(what, |groups, _| vec![bad(&groups[1])], &[1]);
+        let two = |groups: &[Range<usize>], end| vec![bad(&groups[1]), footer(groups, end)];
+        check_bad_sectors(&format!("{what}, and in the footer"), two, &[1]);
+    }
+    let up_to = |end: usize| Vec::from([Range { start: 0, end }]);
+    check_bad_sectors("in the header", |_, _| up_to(48), &[0, 1, 2, 3, 4]);
+    check_bad_sectors("everywhere", |_, end| up_to(end), &[0, 1, 2, 3, 4]);
+}
+
+/// Clean-up does not write anew what it cannot read whole, and goes on with the rest.
+#[test]
+fn a_pack_with_a_bad_sector_is_not_rewritten() {
+    let (store, vault) = new_vault();
+    let files = |seed: u64, keep: u64| {
+        tree(
+            (0..24)
+                .filter(|at| at % keep == 0)
+                .map(|at| (format!("/{seed}-{at:02}"), noise(seed + at, 20_000))),
+        )
+    };
+    let mut kept = Vec::new();
+    for (number, seed) in [(1, 100), (3, 200)] {
+        let whole = backup(&vault, number, &files(seed, 1)).image;
+        let image = backup(&vault, number + 1, &files(seed, 5)).image;
+        vault.forget(whole).unwrap();
+        kept.push((image, files(seed, 5)));
+    }
+    drop(vault);
+    let data = |store: &MemoryStore| {
+        let large = |key: &Key| store.raw_get(key).unwrap().len() > 200_000;
+        keys(store, "packs").into_iter().filter(large).collect::<Vec<_>>()
+    };
+    let [bad, good] = data(&store).try_into().unwrap();
+    let disk = Arc::new(FaultStore::new(store.clone()));
+    disk.faults().unreadable(&bad, 48..u64::MAX);
+    let vault = try_open(Arc::clone(&disk), Mode::Write).unwrap();
+    clean_up(&vault, 0, 1_000);
+    assert_eq!(data(&store), [bad], "the other was rewritten");
+    assert!(store.raw_get(&good).is_none());
+    disk.faults().heal();
+    kept.iter().for_each(|(image, files)| assert_whole(&vault, *image, files));
+    assert_clean(&vault);
 }
 
 fn alter_from_end(pack: &mut [u8], back: usize) {

@@ -102,7 +102,7 @@ impl Args {
         let vault = if self.dry_run { self.vault.read(console)? } else { self.vault.write(console)? };
         let plan = if self.images.is_empty() { plan(&vault, &rules, console)? } else { self.named(&vault)? };
         if !self.dry_run {
-            plan.forget.iter().try_for_each(|listed| vault.forget(listed.image))?;
+            vault.forget_all(&plan.forget.iter().map(|listed| listed.image).collect())?;
         }
         print_result(console, || self.print(console, &plan));
         Ok(Status::of_errors(plan.unreadable))

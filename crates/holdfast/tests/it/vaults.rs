@@ -66,6 +66,23 @@ fn a_lost_config_costs_nothing() {
     host.words("verify").assert_ok();
 }
 
+/// The key id stands in the config as it is, and says which key file to read.
+#[test]
+fn a_flipped_bit_in_the_key_id_costs_nothing() {
+    let (host, image) = Host::with_image();
+    let config = host.vault().join("config");
+    let good = std::fs::read(&config).unwrap();
+    // Header, length, the vault id of 18 bytes, number and length of the key id.
+    let mut bytes = good.clone();
+    bytes[48 + 4 + 18 + 2] ^= 1;
+    std::fs::write(&config, &bytes).unwrap();
+    assert_eq!(host.images()[0]["id"].as_str().unwrap(), image);
+    assert!(host.words("key show").assert_ok().text().contains("opens the vault"));
+    assert_eq!(std::fs::read(&config).unwrap(), bytes, "who reads changes nothing");
+    host.backup("src");
+    assert_eq!(std::fs::read(&config).unwrap(), good);
+}
+
 #[test]
 fn what_is_no_vault_is_told_and_left_as_it_is() {
     let host = Host::new();
