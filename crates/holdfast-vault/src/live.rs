@@ -1,4 +1,5 @@
-//! Which chunks some image needs: two bits for each entry of the index, however many images there are.
+//! Which chunks some image needs: two bits for each entry that the index may have,
+//! however many images there are.
 
 use std::sync::Arc;
 
@@ -14,6 +15,8 @@ const BATCH: usize = 1 << 16;
 /// The live entries of one state of the index.
 pub(crate) struct Live {
     pub(crate) state: Arc<State>,
+    /// Of each table, where the numbers of each block's entries begin.
+    slots: Vec<Vec<usize>>,
     live: Vec<Bits>,
     /// Nodes whose contents were walked. Not the same as live: a file may have the bytes of a node.
     walked: Vec<Bits>,
@@ -24,6 +27,10 @@ pub(crate) struct Live {
 struct Bits(Vec<u64>);
 
 impl Bits {
+    fn up_to(end: usize) -> Self {
+        Self(vec![0; end.div_ceil(64)])
+    }
+
     fn set(&mut self, at: usize) -> bool {
         let (word, bit) = (at / 64, 1u64 << (at % 64));
         let fresh = self.0[word] & bit == 0;
@@ -43,9 +50,9 @@ impl Live {
         // Images first: what a record names was in the index before the record was there.
         let keys = vault.image_keys()?;
         let state = vault.inner.index.state();
-        let bits = || state.tables.iter().map(|table| Bits(vec![0; table.slots().div_ceil(64)])).collect();
-        let (live_bits, walked_bits) = (bits(), bits());
-        let mut live = Self { live: live_bits, walked: walked_bits, missing: 0, state };
+        let slots: Vec<Vec<usize>> = state.tables.iter().map(|table| table.slots()).collect();
+        let bits = || slots.iter().map(|slots| Bits::up_to(slots.last().copied().unwrap_or(0))).collect();
+        let mut live = Self { live: bits(), walked: bits(), missing: 0, slots, state };
         for (at, (key, millis, image)) in keys.iter().enumerate() {
             let record = match vault.read_record(key, *millis, *image) {
                 Err(Error::Store(error)) if error.is_missing() => continue,
@@ -116,7 +123,7 @@ impl Live {
         let mut found: Vec<(usize, bool, Spot, usize, usize)> = Vec::with_capacity(names.len());
         let mut each = |at, table: usize, block, position, spot: Spot| {
             let marked = state.marks.contains_key(&spot.pack);
-            found.push((at, marked, spot, table, state.tables[table].slot(block, position)));
+            found.push((at, marked, spot, table, self.slots[table][block as usize] + position));
         };
         state.each_place(&*inner.store, &inner.index.blocks, names, &mut each)?;
         found.sort_unstable();
@@ -129,9 +136,9 @@ impl Live {
         Ok(kept)
     }
 
-    /// Whether an entry of a table is live.
-    pub(crate) fn is_live(&self, table: usize, slot: usize) -> bool {
-        self.live[table].get(slot)
+    /// Whether an entry is live: of this table, in this block, at this position.
+    pub(crate) fn is_live(&self, table: usize, block: u32, position: usize) -> bool {
+        self.live[table].get(self.slots[table][block as usize] + position)
     }
 }
 

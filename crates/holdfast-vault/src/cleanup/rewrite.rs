@@ -113,7 +113,7 @@ impl Run<'_> {
                 for (entry, (name, place)) in block.entries.iter().enumerate() {
                     if let Some(spot) = live.state.spot(table, place)
                         && worth.contains(&spot.pack)
-                        && live.is_live(number, table.slot(position, entry))
+                        && live.is_live(number, position, entry)
                     {
                         names.entry(spot.group_key()).or_default().insert(*name);
                     }

@@ -49,7 +49,7 @@ pub(super) fn tally(store: &dyn Store, live: &Live) -> Result<HashMap<PackId, Ta
                 let tally = tallies.entry(spot.pack).or_default();
                 let group = tally.groups.entry(spot.group_offset).or_insert((spot.group_length, 0, 0));
                 group.1 += u64::from(spot.length);
-                if live.is_live(number, table.slot(position, entry)) {
+                if live.is_live(number, position, entry) {
                     group.2 += u64::from(spot.length);
                 }
             }

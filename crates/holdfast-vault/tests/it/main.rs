@@ -10,6 +10,7 @@ mod damage;
 mod disk;
 mod golden;
 mod model;
+mod other_writers;
 mod round_trip;
 mod salvage;
 mod support;
