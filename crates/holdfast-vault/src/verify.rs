@@ -16,6 +16,8 @@ use crate::vault::Vault;
 const FILES_MAX: usize = 1000;
 /// Names that are looked up together.
 const BATCH: usize = 1 << 16;
+/// Bytes of paths that wait for that: files without content have paths too.
+const BATCH_PATHS: usize = 16 << 20;
 /// Sound chunks of damaged packs that are remembered until the index is compared with them: bounds memory.
 const SOUND_MAX: usize = 1 << 20;
 
@@ -296,6 +298,9 @@ impl Check<'_> {
                 }
             };
             let path = placed.path();
+            if batch.is_full() {
+                self.settle(&mut batch, &mut affected)?;
+            }
             let mut file = batch.begin(&path);
             for piece in reader.pieces(&placed.entry.content) {
                 match piece {
@@ -310,7 +315,7 @@ impl Check<'_> {
                         batch.hurt.insert(file);
                     }
                 }
-                if batch.names.len() >= BATCH {
+                if batch.is_full() {
                     self.settle(&mut batch, &mut affected)?;
                     file = batch.begin(&path);
                 }
@@ -349,6 +354,7 @@ impl Check<'_> {
             }
         }
         batch.files.clear();
+        batch.path_bytes = 0;
         Ok(())
     }
 }
@@ -356,6 +362,7 @@ impl Check<'_> {
 #[derive(Default)]
 struct Batch {
     files: Vec<Vec<u8>>,
+    path_bytes: usize,
     names: Vec<(ChunkName, u32, usize)>,
     hurt: HashSet<usize>,
 }
@@ -363,7 +370,12 @@ struct Batch {
 impl Batch {
     fn begin(&mut self, path: &[u8]) -> usize {
         self.files.push(path.to_vec());
+        self.path_bytes += size_of::<Vec<u8>>() + path.len();
         self.files.len() - 1
+    }
+
+    fn is_full(&self) -> bool {
+        self.names.len() >= BATCH || self.path_bytes >= BATCH_PATHS
     }
 }
 
@@ -379,5 +391,23 @@ fn storage_or(error: Error) -> Result<Error> {
     match error {
         Error::Store(store) if matches!(store, holdfast_store::Error::Place { .. }) => Err(store.into()),
         other => Ok(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_without_content_fill_a_batch_too() {
+        for path in [&b"/a"[..], &[b'a'; 1 << 20]] {
+            let mut batch = Batch::default();
+            while !batch.is_full() {
+                batch.begin(path);
+            }
+            assert!(
+                batch.files.len() < 1_000_000 && batch.files.iter().map(Vec::len).sum::<usize>() < 32 << 20
+            );
+        }
     }
 }
