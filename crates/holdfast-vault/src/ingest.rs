@@ -270,6 +270,12 @@ impl Ingest {
 
 impl Drop for Ingest {
     fn drop(&mut self) {
+        let left = self.packer.close();
+        if !left.is_empty() {
+            // Durable, only not covered: the next job or clean-up of this process does that.
+            let packs = left.iter().map(|pack| (pack.id, pack.size));
+            self.vault.inner.index.update(|state| state.packs.extend(packs));
+        }
         let claims = self.claims.get_mut();
         let mut pins = self.vault.inner.pins.lock();
         claims.pinned.iter().for_each(|pack| pins.unpin(pack));

@@ -212,13 +212,21 @@ impl Packer {
     }
 }
 
-impl Drop for Packer {
-    fn drop(&mut self) {
+impl Packer {
+    /// Ends the threads, and gives the packs that became durable and were not given before. What was not full is
+    /// abandoned.
+    pub(crate) fn close(&mut self) -> Vec<DonePack> {
         self.finish = None;
         for thread in self.threads.drain(..) {
-            // A panic there has been counted as a failure already: nothing was reported durable.
             let _ = thread.join();
         }
+        std::mem::take(&mut self.shared.0.lock().done)
+    }
+}
+
+impl Drop for Packer {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
