@@ -9,6 +9,7 @@ mod crash;
 mod damage;
 mod disk;
 mod golden;
+mod many_packs;
 mod model;
 mod other_writers;
 mod round_trip;
