@@ -179,7 +179,6 @@ impl Vault {
         let inner = &*self.inner;
         let _one = inner.cleanup.lock();
         let _tables = inner.merging.lock();
-        let _gate = inner.gate.lock();
         let before = inner.index.state();
         // As they are now: one may have been lost since the vault was opened. What jobs write meanwhile they cover
         // themselves.
@@ -202,6 +201,7 @@ impl Vault {
             done += part.len();
             progress(done, packs.len());
         }
+        let gate = inner.gate.lock();
         inner.index.update(|state| {
             state.tables.retain(|table| before.tables.iter().all(|old| old.id != table.id));
             state.tables.extend(tables);
@@ -211,6 +211,7 @@ impl Vault {
             state.retired.extend(before.tables.iter().map(|table| table.id));
             state.retired.extend(before.damaged_tables.iter().map(|(id, _)| *id));
         });
+        drop(gate);
         self.merge_held()?;
         Ok((packs.len(), damage))
     }
@@ -223,7 +224,8 @@ impl Vault {
         }
     }
 
-    fn merge_held(&self) -> Result<()> {
+    /// As `merge_tables`. The caller holds `merging`.
+    pub(crate) fn merge_held(&self) -> Result<()> {
         let inner = &*self.inner;
         // Before a table is merged once more: what it stands in for would count again when it is gone.
         self.delete_retired()?;

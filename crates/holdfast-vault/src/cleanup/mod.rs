@@ -46,7 +46,12 @@ impl Vault {
         let pretended = dry_run.then(|| Arc::clone(&live.state));
         let mut run = Run { vault: self, margins, now_seconds, pretended, report: Report::default() };
         let result = run.all(&live, &tallies);
+        drop(live);
         if !dry_run {
+            if result.is_ok() {
+                // What was written anew is in tables of its own. A merge that fails is tried again by the next job.
+                let _ = self.merge_held();
+            }
             self.inner.store.restore_reserve();
         }
         result.map(|()| run.report)

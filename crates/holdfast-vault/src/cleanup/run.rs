@@ -213,11 +213,11 @@ impl Run<'_> {
             .filter(|table| table.footer.packs.iter().any(|(id, _)| absent.contains(id)))
             .cloned()
             .collect();
-        let replaced = match old.as_slice() {
-            // No table may be left that names the packs when their marks go: they would be taken for lost.
-            [] => self.vault.delete_retired(),
-            old => self.vault.replace_tables(&state, old),
-        };
+        // No table may be left that names the packs when their marks go: they would be taken for lost.
+        let replaced = self
+            .vault
+            .delete_retired()
+            .and_then(|()| old.into_iter().try_for_each(|table| self.vault.replace_tables(&state, &[table])));
         match replaced {
             // The entries stay, their packs are absent, which is harmless; the next run tries again.
             Err(error) if error.is_full() => return Ok(()),

@@ -12,6 +12,7 @@ mod golden;
 mod many_packs;
 mod model;
 mod other_writers;
+mod rebuild;
 mod round_trip;
 mod salvage;
 mod support;
