@@ -58,6 +58,8 @@ pub struct Ingest {
     vault: Vault,
     packer: Packer,
     claims: Mutex<Claims>,
+    /// How often the index had been made anew when the job began.
+    rebuilds: u64,
     bytes_added: AtomicU64,
     chunks_new: AtomicU64,
 }
@@ -78,6 +80,7 @@ impl Vault {
         Ok(Ingest {
             packer: Packer::new(Arc::clone(&self.inner.store), self.inner.key.clone()),
             vault: self.clone(),
+            rebuilds: self.inner.pins.lock().rebuilds(),
             claims: Mutex::default(),
             bytes_added: AtomicU64::new(0),
             chunks_new: AtomicU64::new(0),
@@ -214,7 +217,11 @@ impl Ingest {
             return Err(Error::Incomplete { count: claims.fresh.len() });
         }
         let state: Arc<State> = inner.index.state();
-        let gone = claims.pinned.iter().filter(|pack| !state.packs.contains_key(pack)).count();
+        let pins = inner.pins.lock();
+        let is_gone =
+            |pack: &&PackId| !state.packs.contains_key(pack) || pins.hurt_since(pack, self.rebuilds);
+        let gone = claims.pinned.iter().filter(is_gone).count();
+        drop(pins);
         if gone > 0 {
             return Err(Error::Incomplete { count: gone });
         }

@@ -9,6 +9,7 @@ mod crash;
 mod damage;
 mod disk;
 mod golden;
+mod lost_packs;
 mod many_packs;
 mod model;
 mod other_writers;

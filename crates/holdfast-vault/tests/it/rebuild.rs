@@ -3,7 +3,22 @@
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
+use holdfast_store::{Key, MemoryStore};
+use holdfast_vault::Error;
+
 use crate::support::*;
+
+fn largest_pack(store: &MemoryStore) -> Key {
+    keys(store, "packs").into_iter().max_by_key(|key| store.raw_get(key).unwrap().len()).unwrap()
+}
+
+/// Alters the data of the pack's first group.
+fn hurt(store: &MemoryStore, pack: &Key) {
+    let mut bytes = store.raw_get(pack).unwrap().to_vec();
+    let at = bytes.len() / 3;
+    bytes[at] ^= 1;
+    store.raw_put(pack, bytes);
+}
 
 #[test]
 fn commits_do_not_wait_for_it() {
@@ -51,5 +66,36 @@ fn many_tables_become_few() {
             assert_clean(vault);
             assert!(vault.info().unwrap().chunks == 80, "none twice");
         }
+    }
+}
+
+/// What a job was told to be there turned out to be damaged: it may not end as if it were whole.
+#[test]
+fn a_job_does_not_rest_on_what_a_rebuild_found_damaged() {
+    for lost in [false, true] {
+        let (store, vault) = new_vault();
+        let files = tree([("/a", noise(1, 50_000))]);
+        let old = backup(&vault, 1, &files).image;
+        let mut alive = Backup::begin(&vault).unwrap();
+        alive.file(b"/a", &files[&b"/a"[..]]).unwrap();
+        alive.file(b"/b", &noise(2, 10_000)).unwrap();
+        let pack = largest_pack(&store);
+        if lost {
+            assert!(store.raw_remove(&pack));
+        } else {
+            hurt(&store, &pack);
+        }
+        let (_, damage) = vault.rebuild_index(&mut |_, _| {}).unwrap();
+        assert_eq!(damage.is_empty(), lost);
+        let refused = alive.commit(draft(job(2))).unwrap_err();
+        assert!(matches!(refused, Error::Incomplete { .. }), "{refused}");
+        assert_eq!(vault.images().unwrap().len(), 1);
+        // The next one is told what is there now; what a rebuild finds once more was no promise to it.
+        let next = backup(&vault, 3, &files);
+        assert!(next.counts.chunks_new > 0);
+        assert_whole(&vault, next.image, &files);
+        assert_whole(&vault, old, &files);
+        let sound = backup(&vault, 4, &tree([("/c", noise(3, 10_000))]));
+        assert_whole(&vault, sound.image, &tree([("/c", noise(3, 10_000))]));
     }
 }
