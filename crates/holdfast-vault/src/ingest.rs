@@ -147,6 +147,10 @@ impl Ingest {
     }
 
     /// Stores a group of chunks that were claimed; gives the bytes that it takes. Any number of threads.
+    ///
+    /// The caller is trusted, as code of the same process: that the chunks are what their names say, that they are in the
+    /// data as the list says, and that each was claimed, is not checked here. Who takes groups from elsewhere must check
+    /// them first, or one sender could poison what others restore.
     pub fn put(&self, group: &GroupData) -> Result<u64> {
         self.put_in_place(&group.list, &mut group.data.clone())
     }
