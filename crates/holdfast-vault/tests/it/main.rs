@@ -13,6 +13,7 @@ mod lost_packs;
 mod many_packs;
 mod model;
 mod other_writers;
+mod panics;
 mod rebuild;
 mod round_trip;
 mod salvage;
