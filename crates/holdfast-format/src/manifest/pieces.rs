@@ -44,8 +44,7 @@ pub(super) fn read_list<S: NodeSource>(
 ) -> std::result::Result<Vec<Piece>, ReadError<S::Error>> {
     let format = |cause| ReadError::Format { node, entries: None, cause };
     bound("the length of a node", u64::from(size), u64::from(NODE_MAX)).map_err(format)?;
-    let bytes =
-        source.node(&node, size).map_err(|cause| ReadError::Source { node, entries: None, cause })?;
+    let bytes = source.node(&node, size).map_err(|cause| ReadError::Source { node, entries: None, cause })?;
     let list =
         wire::PieceList::decode(bytes).map_err(|_| format(Error::Encoding { what: "a piece list" }))?;
     let pieces = leaf::decode_pieces(&list, depth).map_err(format)?;

@@ -109,11 +109,7 @@ impl<'a, S: NodeSource> Reader<'a, S> {
 
     /// Reads one list of pieces: (name, bytes, length of the content below it), which stands at this depth. For those
     /// who go their own way too.
-    pub fn list_pieces(
-        &self,
-        list: (ChunkName, u32, u64),
-        depth: u8,
-    ) -> ReadResult<Vec<Piece>, S::Error> {
+    pub fn list_pieces(&self, list: (ChunkName, u32, u64), depth: u8) -> ReadResult<Vec<Piece>, S::Error> {
         read_list(self.source, list, depth.saturating_sub(1))
     }
 
