@@ -95,8 +95,8 @@ pub enum Error {
     /// Random numbers could not be had from the system.
     #[error("the system gives no random numbers: {0}")]
     Random(String),
-    /// A thread of this vault ended by a panic.
-    #[error("a thread that writes packs has ended unexpectedly")]
+    /// Writing a pack ended in a panic, or there is no thread that could finish it.
+    #[error("writing a pack has ended unexpectedly")]
     WriterGone,
     /// An earlier failure of the same job.
     #[error("the job failed before: {cause}")]

@@ -58,6 +58,8 @@ pub struct Ingest {
     vault: Vault,
     packer: Packer,
     claims: Mutex<Claims>,
+    /// How often the index had been made anew when the job began.
+    rebuilds: u64,
     bytes_added: AtomicU64,
     chunks_new: AtomicU64,
 }
@@ -78,6 +80,7 @@ impl Vault {
         Ok(Ingest {
             packer: Packer::new(Arc::clone(&self.inner.store), self.inner.key.clone()),
             vault: self.clone(),
+            rebuilds: self.inner.pins.lock().rebuilds(),
             claims: Mutex::default(),
             bytes_added: AtomicU64::new(0),
             chunks_new: AtomicU64::new(0),
@@ -144,6 +147,10 @@ impl Ingest {
     }
 
     /// Stores a group of chunks that were claimed; gives the bytes that it takes. Any number of threads.
+    ///
+    /// The caller is trusted, as code of the same process: that the chunks are what their names say, that they are in the
+    /// data as the list says, and that each was claimed, is not checked here. Who takes groups from elsewhere must check
+    /// them first, or one sender could poison what others restore.
     pub fn put(&self, group: &GroupData) -> Result<u64> {
         self.put_in_place(&group.list, &mut group.data.clone())
     }
@@ -214,7 +221,11 @@ impl Ingest {
             return Err(Error::Incomplete { count: claims.fresh.len() });
         }
         let state: Arc<State> = inner.index.state();
-        let gone = claims.pinned.iter().filter(|pack| !state.packs.contains_key(pack)).count();
+        let pins = inner.pins.lock();
+        let is_gone =
+            |pack: &&PackId| !state.packs.contains_key(pack) || pins.hurt_since(pack, self.rebuilds);
+        let gone = claims.pinned.iter().filter(is_gone).count();
+        drop(pins);
         if gone > 0 {
             return Err(Error::Incomplete { count: gone });
         }
@@ -271,6 +282,12 @@ impl Ingest {
 
 impl Drop for Ingest {
     fn drop(&mut self) {
+        let left = self.packer.close();
+        if !left.is_empty() {
+            // Durable, only not covered: the next job or clean-up of this process does that.
+            let packs = left.iter().map(|pack| (pack.id, pack.size));
+            self.vault.inner.index.update(|state| state.packs.extend(packs));
+        }
         let claims = self.claims.get_mut();
         let mut pins = self.vault.inner.pins.lock();
         claims.pinned.iter().for_each(|pack| pins.unpin(pack));

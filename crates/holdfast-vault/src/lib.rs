@@ -28,9 +28,11 @@
 //!
 //! A claim ("the vault has this chunk") pins the pack for as long as the [`Ingest`] lives, and for as long as a clean-up
 //! lasts that ran meanwhile, so what was answered stays true until its commit, which checks the pinned packs once more
-//! and takes their marks away before it writes the record.
+//! and takes their marks away before it writes the record. If the index was made anew meanwhile and left something out of
+//! such a pack as damaged, the commit is refused: the job may have counted on just that.
 //!
-//! Index tables are merged by one at a time, and not while a clean-up or a rebuild works with them. Whoever looks
+//! Making the index anew excludes clean-up; commits wait only while the new tables are put in the place of the old. Index
+//! tables are merged by one at a time, and not while a clean-up or a rebuild works with them. Whoever looks
 //! chunks up may find a table gone; then the index has changed, and the look-up begins anew.
 
 mod cache;

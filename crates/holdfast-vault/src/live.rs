@@ -1,8 +1,10 @@
-//! Which chunks some image needs: two bits for each entry of the index, however many images there are.
+//! Which chunks some image needs: two bits for each entry that the index may have,
+//! however many images there are.
 
 use std::sync::Arc;
 
-use holdfast_types::{ChunkName, Piece};
+use holdfast_format::manifest::{NodeReference, ReadError, ReadResult, Reader, Root};
+use holdfast_types::{ChunkName, Content, Piece};
 
 use crate::error::{Error, Result};
 use crate::index::{Spot, State};
@@ -14,16 +16,24 @@ const BATCH: usize = 1 << 16;
 /// The live entries of one state of the index.
 pub(crate) struct Live {
     pub(crate) state: Arc<State>,
+    /// Of each table, where the numbers of each block's entries begin.
+    slots: Vec<Vec<usize>>,
     live: Vec<Bits>,
-    /// Nodes whose contents were walked. Not the same as live: a file may have the bytes of a node.
+    /// Nodes and lists whose contents were walked. Not the same as live: a file may have the bytes of a node.
     walked: Vec<Bits>,
-    /// Chunks that some image needs and that are nowhere, counted at each place that names them.
+    /// Chunks that some image needs and that are nowhere, counted at each place that was walked.
     missing: u64,
+    /// Chunks that wait to be looked up and marked together.
+    names: Vec<ChunkName>,
 }
 
 struct Bits(Vec<u64>);
 
 impl Bits {
+    fn up_to(end: usize) -> Self {
+        Self(vec![0; end.div_ceil(64)])
+    }
+
     fn set(&mut self, at: usize) -> bool {
         let (word, bit) = (at / 64, 1u64 << (at % 64));
         let fresh = self.0[word] & bit == 0;
@@ -43,9 +53,10 @@ impl Live {
         // Images first: what a record names was in the index before the record was there.
         let keys = vault.image_keys()?;
         let state = vault.inner.index.state();
-        let bits = || state.tables.iter().map(|table| Bits(vec![0; table.slots().div_ceil(64)])).collect();
-        let (live_bits, walked_bits) = (bits(), bits());
-        let mut live = Self { live: live_bits, walked: walked_bits, missing: 0, state };
+        let slots: Vec<Vec<usize>> = state.tables.iter().map(|table| table.slots()).collect();
+        let bits = || slots.iter().map(|slots| Bits::up_to(slots.last().copied().unwrap_or(0))).collect();
+        let mut live =
+            Self { live: bits(), walked: bits(), missing: 0, names: Vec::with_capacity(BATCH), slots, state };
         for (at, (key, millis, image)) in keys.iter().enumerate() {
             let record = match vault.read_record(key, *millis, *image) {
                 Err(Error::Store(error)) if error.is_missing() => continue,
@@ -57,30 +68,50 @@ impl Live {
         Ok(live)
     }
 
-    fn walk_image(&mut self, vault: &Vault, root: Option<holdfast_format::manifest::Root>) -> Result<()> {
-        let mut nodes = vec![root.map(|root| (root.name, root.length, root.height))];
-        let mut names = Vec::new();
-        while let Some(Some((name, length, height))) = nodes.pop() {
+    fn walk_image(&mut self, vault: &Vault, root: Option<Root>) -> Result<()> {
+        let reader = vault.manifest(None);
+        let mut nodes: Vec<NodeReference> =
+            root.into_iter().map(|root| (root.name, root.length, root.height)).collect();
+        while let Some((name, length, height)) = nodes.pop() {
             if !self.mark_node(vault, &name)? {
                 continue;
             }
-            let reader = vault.manifest(None);
-            let children = reader.node_children(&name, length, height, &mut |content| {
-                for piece in reader.pieces(content).with_lists() {
-                    match piece? {
-                        Piece::Chunk { name, .. } | Piece::List { name, .. } => names.push(name),
-                        Piece::Hole { .. } => {}
+            let mut each = |content: &Content| self.walk_content(vault, &reader, content);
+            nodes.extend(reader.node_children(&name, length, height, &mut each).map_err(read_error)?);
+        }
+        self.flush(vault)
+    }
+
+    /// Takes the chunks of a file, and its lists, each of which is read once however many images have it. A list cannot
+    /// have the bytes of a node, nor of a list of another depth, so that having walked it as one is enough.
+    fn walk_content(
+        &mut self,
+        vault: &Vault,
+        reader: &Reader<'_, Vault>,
+        content: &Content,
+    ) -> ReadResult<(), Error> {
+        let mut lists = vec![(content.depth, content.pieces.clone().into_iter())];
+        while let Some((depth, pieces)) = lists.last_mut() {
+            let failed = |node| move |cause| ReadError::Source { node, entries: None, cause };
+            match pieces.next() {
+                None => drop(lists.pop()),
+                Some(Piece::Hole { .. }) => {}
+                Some(Piece::Chunk { name, .. }) => {
+                    self.names.push(name);
+                    if self.names.len() >= BATCH {
+                        self.flush(vault).map_err(failed(name))?;
                     }
                 }
-                Ok(())
-            });
-            nodes.extend(children.map_err(read_error)?.into_iter().map(Some));
-            if names.len() >= BATCH {
-                self.mark(vault, &names)?;
-                names.clear();
+                Some(Piece::List { name, size, length }) => {
+                    if self.mark_node(vault, &name).map_err(failed(name))? {
+                        let below = reader.list_pieces((name, size, length), *depth)?;
+                        let depth = depth.saturating_sub(1);
+                        lists.push((depth, below.into_iter()));
+                    }
+                }
             }
         }
-        self.mark(vault, &names)
+        Ok(())
     }
 
     /// Marks a node live; false if it was walked before.
@@ -93,13 +124,14 @@ impl Live {
         Ok(self.walked[table].set(slot))
     }
 
-    /// Marks chunks live. One that is missing cannot be lost any more; verify tells of it.
-    fn mark(&mut self, vault: &Vault, names: &[ChunkName]) -> Result<()> {
-        let kept = self.kept(vault, names)?;
-        self.missing += (names.len() - kept.names) as u64;
+    /// Marks the chunks that wait live. One that is missing cannot be lost any more; verify tells of it.
+    fn flush(&mut self, vault: &Vault) -> Result<()> {
+        let kept = self.kept(vault, &self.names)?;
+        self.missing += (self.names.len() - kept.names) as u64;
         for (table, slot) in kept.entries {
             self.live[table].set(slot);
         }
+        self.names.clear();
         Ok(())
     }
 
@@ -116,7 +148,7 @@ impl Live {
         let mut found: Vec<(usize, bool, Spot, usize, usize)> = Vec::with_capacity(names.len());
         let mut each = |at, table: usize, block, position, spot: Spot| {
             let marked = state.marks.contains_key(&spot.pack);
-            found.push((at, marked, spot, table, state.tables[table].slot(block, position)));
+            found.push((at, marked, spot, table, self.slots[table][block as usize] + position));
         };
         state.each_place(&*inner.store, &inner.index.blocks, names, &mut each)?;
         found.sort_unstable();
@@ -129,9 +161,9 @@ impl Live {
         Ok(kept)
     }
 
-    /// Whether an entry of a table is live.
-    pub(crate) fn is_live(&self, table: usize, slot: usize) -> bool {
-        self.live[table].get(slot)
+    /// Whether an entry is live: of this table, in this block, at this position.
+    pub(crate) fn is_live(&self, table: usize, block: u32, position: usize) -> bool {
+        self.live[table].get(self.slots[table][block as usize] + position)
     }
 }
 
@@ -142,11 +174,15 @@ struct Kept {
     names: usize,
 }
 
-pub(crate) fn read_error(error: holdfast_format::manifest::ReadError<Error>) -> Error {
+pub(crate) fn read_error(error: ReadError<Error>) -> Error {
     match error {
-        holdfast_format::manifest::ReadError::Source { cause, .. } => cause,
-        holdfast_format::manifest::ReadError::Format { node, cause, .. } => {
+        ReadError::Source { cause, .. } => cause,
+        ReadError::Format { node, cause, .. } => {
             Error::Damaged { object: format!("manifest node {node}"), cause }
         }
     }
 }
+
+#[cfg(test)]
+#[path = "live_tests.rs"]
+mod tests;

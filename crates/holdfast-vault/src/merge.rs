@@ -1,8 +1,10 @@
 //! Making tables: of new packs, of packs that no table covers, and one of several, so that there are never many.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use holdfast_format::index::{Block, Place};
+use holdfast_format::index::{Block, FOOTER_MAX, Place};
 use holdfast_format::{NamingKey, VaultKey};
 use holdfast_store::Store;
 use holdfast_types::{ChunkName, PackId};
@@ -15,6 +17,10 @@ use crate::table::{Table, TableWriter};
 
 /// Tables of about the same size that are left side by side: a lookup asks each.
 const SIDE_BY_SIDE: usize = 6;
+/// Tables that are merged at once.
+const MERGE_MAX: usize = 16;
+/// Tables are not merged into one whose footer could be larger: half of what a reader takes.
+const MERGED_FOOTER_MAX: u64 = FOOTER_MAX / 2;
 
 /// Makes a table of packs that are durable. `None` if there are none.
 pub(crate) fn write(store: &dyn Store, key: &VaultKey, packs: Vec<DonePack>) -> Result<Option<(Table, u64)>> {
@@ -117,22 +123,62 @@ pub(crate) fn cover(
     Ok(())
 }
 
-/// Which tables should become one: those of the smallest size class that has too many. Classes differ fourfold.
+/// Which tables should become one: of those of the smallest size class that has too many, the smallest. Classes differ
+/// fourfold.
 pub(crate) fn choose(tables: &[Arc<Table>]) -> Vec<Arc<Table>> {
     let mut sorted: Vec<_> = tables.to_vec();
     sorted.sort_by_key(|table| table.footer.entries);
-    let class = |table: &Table| (table.footer.entries.max(1024)).ilog2() / 2;
-    for group in sorted.chunk_by(|a, b| class(a) == class(b)) {
-        if group.len() > SIDE_BY_SIDE {
-            return group.to_vec();
-        }
+    let sizes: Vec<Size> = sorted.iter().map(|table| Size::of(table)).collect();
+    sorted[pick(&sizes)].to_vec()
+}
+
+/// What matters of a table when it is merged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Size {
+    entries: u64,
+    packs: u64,
+}
+
+impl Size {
+    fn of(table: &Table) -> Self {
+        Self { entries: table.footer.entries, packs: table.footer.packs.len() as u64 }
     }
-    Vec::new()
+
+    fn class(self) -> u32 {
+        self.entries.max(1024).ilog2() / 2
+    }
+
+    /// At least the bytes of the footer: the filter, and a place for each block, need less than three for an entry.
+    fn footer(self) -> u64 {
+        self.entries.saturating_mul(3).saturating_add(self.packs.saturating_mul(32))
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self { entries: self.entries.saturating_add(other.entries), packs: self.packs + other.packs }
+    }
+}
+
+/// Which of these, sorted by their entries, become one.
+fn pick(sizes: &[Size]) -> std::ops::Range<usize> {
+    let mut start = 0;
+    for group in sizes.chunk_by(|a, b| a.class() == b.class()) {
+        let mut sum = Size { entries: 0, packs: 0 };
+        let fit = group.iter().take(MERGE_MAX).take_while(|size| {
+            sum = sum.plus(**size);
+            sum.footer() <= MERGED_FOOTER_MAX
+        });
+        let fit = fit.count();
+        if group.len() > SIDE_BY_SIDE && fit > 1 {
+            return start..start + fit;
+        }
+        start += group.len();
+    }
+    0..0
 }
 
 /// Makes one table of several, without the entries of packs that clean-up has deleted. Packs that were lost otherwise
-/// stay named, for verify to tell. The old tables are deleted by the caller
-/// once it has stopped using them. `None` if nothing is left.
+/// stay named, for verify to tell. The old tables are deleted by the caller once it has stopped using them. `None` if
+/// nothing is left.
 pub(crate) fn merge(
     store: &dyn Store,
     key: &VaultKey,
@@ -155,17 +201,50 @@ pub(crate) fn merge(
         packs.iter().zip(0..).map(|((id, _), number)| (*id, number)).collect();
     let mut writer =
         TableWriter::create(store, key, packs, usize::try_from(entries).unwrap_or(usize::MAX), replaces)?;
-    let mut sources: Vec<Source<'_>> = old.iter().map(|table| Source::new(table)).collect();
+    let mut entries = Entries::of(store, old)?;
     let mut last = None;
-    while let Some((name, pack, place)) = next(store, &mut sources)? {
+    while let Some((at, place)) = entries.next(store)? {
         // Two tables may cover the same pack, if a writer died between writing one and being told.
-        let this = (name, pack, place.group_offset, place.chunk_offset);
-        if let (Some(number), true) = (numbers.get(&pack), last != Some(this)) {
-            writer.push(name, Place { pack: *number, ..place })?;
-            last = Some(this);
+        if let (Some(number), true) = (numbers.get(&at.1), last != Some(at)) {
+            writer.push(at.0, Place { pack: *number, ..place })?;
+            last = Some(at);
         }
     }
     writer.finish().map(|(table, _)| Some(table))
+}
+
+/// What entries are sorted by: name, pack, offset of the group, offset in it.
+type Order = (ChunkName, PackId, u32, u32);
+
+/// The entries of several tables in order.
+struct Entries<'a> {
+    sources: Vec<Source<'a>>,
+    /// Where each source stands that has not ended, the least first.
+    heads: BinaryHeap<Reverse<(Order, usize)>>,
+}
+
+impl<'a> Entries<'a> {
+    fn of(store: &dyn Store, tables: &'a [Arc<Table>]) -> Result<Self> {
+        let sources: Vec<Source<'_>> = tables.iter().map(|table| Source::new(table)).collect();
+        let mut entries = Self { heads: BinaryHeap::with_capacity(sources.len()), sources };
+        (0..entries.sources.len()).try_for_each(|at| entries.queue(store, at))?;
+        Ok(entries)
+    }
+
+    /// Puts a source where its next entry belongs.
+    fn queue(&mut self, store: &dyn Store, at: usize) -> Result<()> {
+        if let Some((name, pack, place)) = self.sources[at].peek(store)? {
+            self.heads.push(Reverse(((name, pack, place.group_offset, place.chunk_offset), at)));
+        }
+        Ok(())
+    }
+
+    fn next(&mut self, store: &dyn Store) -> Result<Option<(Order, Place)>> {
+        let Some(Reverse((order, at))) = self.heads.pop() else { return Ok(None) };
+        let place = self.sources[at].take();
+        self.queue(store, at)?;
+        Ok(place.map(|place| (order, place)))
+    }
 }
 
 struct Source<'a> {
@@ -192,23 +271,61 @@ impl<'a> Source<'a> {
         let (name, place) = self.block.entries[self.position];
         Ok(self.table.pack(&place).map(|pack| (name, pack, place)))
     }
+
+    /// The entry that was looked at.
+    fn take(&mut self) -> Option<Place> {
+        let place = self.block.entries.get(self.position).map(|(_, place)| *place);
+        self.position += 1;
+        place
+    }
 }
 
-/// The least entry of all sources.
-fn next(store: &dyn Store, sources: &mut [Source<'_>]) -> Result<Option<(ChunkName, PackId, Place)>> {
-    let mut least: Option<(usize, (ChunkName, PackId, Place))> = None;
-    for (at, source) in sources.iter_mut().enumerate() {
-        if let Some(entry) = source.peek(store)? {
-            let key = |entry: &(ChunkName, PackId, Place)| {
-                (entry.0, entry.1, entry.2.group_offset, entry.2.chunk_offset)
-            };
-            if least.as_ref().is_none_or(|(_, other)| key(&entry) < key(other)) {
-                least = Some((at, entry));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size(entries: u64) -> Size {
+        Size { entries, packs: 1 + entries / 500 }
+    }
+
+    /// Merges as long as something is picked.
+    fn settle(mut sizes: Vec<Size>) -> Vec<Size> {
+        loop {
+            sizes.sort_by_key(|size| size.entries);
+            let picked = pick(&sizes);
+            assert!(picked.len() <= MERGE_MAX && picked.len() != 1);
+            if picked.is_empty() {
+                return sizes;
             }
+            let merged =
+                sizes.drain(picked).reduce(Size::plus).filter(|size| size.footer() <= MERGED_FOOTER_MAX);
+            sizes.extend(Some(merged.expect("within the bound")));
         }
     }
-    Ok(least.map(|(at, entry)| {
-        sources[at].position += 1;
-        entry
-    }))
+
+    #[test]
+    fn few_tables_are_left_of_many() {
+        let mut sizes = Vec::new();
+        for _ in 0..2_000 {
+            sizes.push(size(3_000));
+            sizes = settle(sizes);
+            assert!(sizes.len() <= 5 * SIDE_BY_SIDE, "{}", sizes.len());
+        }
+        let all_at_once = settle(vec![size(20_000); 1_000]);
+        assert!(all_at_once.len() <= 3 * SIDE_BY_SIDE, "{}", all_at_once.len());
+        assert_eq!(all_at_once.iter().map(|size| size.entries).sum::<u64>(), 20_000_000);
+    }
+
+    #[test]
+    fn no_table_outgrows_its_footer() {
+        // Ten billion chunks.
+        let left = settle(vec![size(50_000_000); 200]);
+        assert!(left.len() <= 80 && left.iter().all(|size| size.footer() <= MERGED_FOOTER_MAX));
+        // What is too large to be merged does not keep smaller ones from it.
+        let mut sizes = vec![size(170_000_000); 20];
+        sizes.extend([size(200_000_000); 8]);
+        assert_eq!(settle(sizes.clone()).len(), 28);
+        sizes.extend([size(1_000); 7]);
+        assert_eq!(settle(sizes).len(), 29);
+    }
 }

@@ -92,9 +92,11 @@ impl Packer {
         self.check()?;
         let (open, number) =
             self.reserve(list.nodes, data.len() as u64 + 4096).inspect_err(|error| self.fail(error))?;
-        let appended = pack::seal_group_in_place(&open.sealer, number, list, data)
-            .map_err(Error::encode("a group"))
-            .and_then(|head| append(&open, list, &head, data));
+        let appended = guarded(|| {
+            let head = pack::seal_group_in_place(&open.sealer, number, list, data)
+                .map_err(Error::encode("a group"))?;
+            append(&open, list, &head, data)
+        });
         if appended.is_err() {
             open.state.lock().writer = None;
         }
@@ -157,7 +159,13 @@ impl Packer {
     fn hand_on(&self, open: &Arc<OpenPack>) -> Result<()> {
         match &self.finish {
             Some(finish) if finish.send(Arc::clone(open)).is_ok() => Ok(()),
-            _ => Err(Error::WriterGone),
+            _ => {
+                // No thread is there to finish it: nobody may wait for that.
+                self.fail(&Error::WriterGone);
+                self.shared.0.lock().unfinished.remove(&open.id);
+                self.shared.1.notify_all();
+                Err(Error::WriterGone)
+            }
         }
     }
 
@@ -212,13 +220,21 @@ impl Packer {
     }
 }
 
-impl Drop for Packer {
-    fn drop(&mut self) {
+impl Packer {
+    /// Ends the threads, and gives the packs that became durable and were not given before. What was not full is
+    /// abandoned.
+    pub(crate) fn close(&mut self) -> Vec<DonePack> {
         self.finish = None;
         for thread in self.threads.drain(..) {
-            // A panic there has been counted as a failure already: nothing was reported durable.
             let _ = thread.join();
         }
+        std::mem::take(&mut self.shared.0.lock().done)
+    }
+}
+
+impl Drop for Packer {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -245,9 +261,15 @@ fn append(open: &OpenPack, list: &List, head: &[u8], data: &[u8]) -> Result<u64>
     Ok(length)
 }
 
+/// Makes a panic an error, so that the pack counts as failed: [`settle`](Packer::settle) would wait for it for ever.
+fn guarded<T>(act: impl FnOnce() -> Result<T>) -> Result<T> {
+    // What is shared with others is behind locks, and a pack that failed is of no use to anyone.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).unwrap_or(Err(Error::WriterGone))
+}
+
 fn finish_packs(queue: &Receiver<Arc<OpenPack>>, shared: &(Mutex<Shared>, Condvar)) {
     while let Ok(open) = queue.recv() {
-        let result = finish(&open);
+        let result = guarded(|| finish(&open));
         let mut state = shared.0.lock();
         match result {
             Ok(done) => state.done.push(done),

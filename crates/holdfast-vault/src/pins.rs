@@ -3,6 +3,9 @@
 //! A pin lives as long as its ingest. That alone is not enough: clean-up learns what images need by walking them, and
 //! an ingest may claim a chunk, commit and be gone between that walk and the deletion. So while a clean-up runs, a pack
 //! that was pinned at any moment since its beginning counts as pinned until its end.
+//!
+//! A pin keeps a pack from being deleted, not from being damaged. When the index is made anew and leaves damaged chunks of
+//! a pack out, those who had pinned it before may not commit: they do not remember which chunks they counted on.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,6 +19,10 @@ pub(crate) struct Pins {
     living: HashMap<PackId, usize>,
     /// While a clean-up runs: what was pinned since it began.
     recent: Option<HashSet<PackId>>,
+    /// How often the index was made anew.
+    rebuilds: u64,
+    /// Packs of which that left something out, as damaged, and at which time it last did.
+    hurt: HashMap<PackId, u64>,
 }
 
 impl Pins {
@@ -33,6 +40,22 @@ impl Pins {
                 self.living.remove(pack);
             }
         }
+    }
+
+    /// The index was made anew, without what is damaged in these packs: who rested on them may rest on nothing.
+    pub(crate) fn rebuilt(&mut self, hurt: impl IntoIterator<Item = PackId>) {
+        self.rebuilds += 1;
+        self.hurt.extend(hurt.into_iter().map(|pack| (pack, self.rebuilds)));
+    }
+
+    /// How often the index was made anew.
+    pub(crate) fn rebuilds(&self) -> u64 {
+        self.rebuilds
+    }
+
+    /// Whether a pack was found damaged after the index had been made anew so often.
+    pub(crate) fn hurt_since(&self, pack: &PackId, rebuilds: u64) -> bool {
+        self.hurt.get(pack).is_some_and(|at| *at > rebuilds)
     }
 
     pub(crate) fn hold(&self, pack: &PackId) -> bool {

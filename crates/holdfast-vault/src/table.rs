@@ -14,6 +14,9 @@ use holdfast_types::{ChunkName, PackId, TableId};
 use crate::cache::BlockCache;
 use crate::error::{Error, Result, random};
 
+/// Least bytes of an encoded entry: a name, and five numbers of a byte or more.
+const ENTRY_LEAST: usize = 37;
+
 /// A table, open.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -69,20 +72,19 @@ impl Table {
         number(start)..number(after)
     }
 
-    /// A number for an entry, unique in the table and below [`slots`](Self::slots).
-    pub(crate) fn slot(&self, block: u32, position: usize) -> usize {
-        block as usize * self.stride() + position
-    }
-
-    /// One more than the highest number of an entry.
-    pub(crate) fn slots(&self) -> usize {
-        self.footer.blocks.len() * self.stride()
-    }
-
-    fn stride(&self) -> usize {
-        // This program's blocks have a fixed size; another writer's may not.
-        let ours = self.footer.entries.div_ceil(BLOCK_ENTRIES as u64) == self.footer.blocks.len() as u64;
-        if ours { BLOCK_ENTRIES } else { BLOCK_ENTRIES_MAX }
+    /// Numbers for entries, unique in the table: where those of each block begin, and after the last one where all end.
+    /// What fits into a sealed block is taken for its count: other writers' blocks are of any size that the format
+    /// allows.
+    pub(crate) fn slots(&self) -> Vec<usize> {
+        let mut end = 0;
+        let begins = self.footer.blocks.iter().map(|block| {
+            let begin = end;
+            end += (block.length as usize / ENTRY_LEAST).min(BLOCK_ENTRIES_MAX);
+            begin
+        });
+        let mut slots: Vec<usize> = begins.collect();
+        slots.push(end);
+        slots
     }
 
     pub(crate) fn pack(&self, place: &Place) -> Option<PackId> {

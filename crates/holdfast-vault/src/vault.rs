@@ -1,5 +1,6 @@
 //! A vault, open: made, opened, asked where a chunk is and what is in it. The rest of the engine hangs on this.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -135,9 +136,8 @@ impl Vault {
         let inner = &*self.inner;
         self.cover_leftovers()?;
         let state = inner.index.state();
-        let used: std::collections::HashSet<_> =
-            inner.index.state().tables.iter().map(|table| table.id).collect();
-        let damaged: std::collections::HashSet<_> = state.damaged_tables.iter().map(|(id, _)| *id).collect();
+        let used: HashSet<_> = inner.index.state().tables.iter().map(|table| table.id).collect();
+        let damaged: HashSet<_> = state.damaged_tables.iter().map(|(id, _)| *id).collect();
         for id in crate::index::table_ids(&*inner.store)? {
             if !used.contains(&id) && !damaged.contains(&id) {
                 inner.store.delete(&crate::table::table_key(id)?)?;
@@ -179,14 +179,13 @@ impl Vault {
         let inner = &*self.inner;
         let _one = inner.cleanup.lock();
         let _tables = inner.merging.lock();
-        let _gate = inner.gate.lock();
         let before = inner.index.state();
         // As they are now: one may have been lost since the vault was opened. What jobs write meanwhile they cover
         // themselves.
         let mut packs = crate::index::packs(&*inner.store)?;
         packs.retain(|(id, _)| before.packs.contains_key(id));
         packs.sort_unstable();
-        let (mut tables, mut damage, mut done) = (Vec::new(), Vec::new(), 0);
+        let (mut tables, mut damage, mut hurt, mut done) = (Vec::new(), Vec::new(), HashSet::new(), 0);
         for part in packs.chunks(64) {
             merge::cover(
                 &*inner.store,
@@ -197,11 +196,13 @@ impl Vault {
                 &mut |table| tables.push(Arc::new(table)),
                 &mut |id, text| {
                     damage.push(format!("packs/{id}: {text}"));
+                    hurt.insert(id);
                 },
             )?;
             done += part.len();
             progress(done, packs.len());
         }
+        let gate = inner.gate.lock();
         inner.index.update(|state| {
             state.tables.retain(|table| before.tables.iter().all(|old| old.id != table.id));
             state.tables.extend(tables);
@@ -211,6 +212,9 @@ impl Vault {
             state.retired.extend(before.tables.iter().map(|table| table.id));
             state.retired.extend(before.damaged_tables.iter().map(|(id, _)| *id));
         });
+        // After the exchange: who begins in between sees the new index, and is refused at worst.
+        inner.pins.lock().rebuilt(hurt);
+        drop(gate);
         self.merge_held()?;
         Ok((packs.len(), damage))
     }
@@ -223,7 +227,8 @@ impl Vault {
         }
     }
 
-    fn merge_held(&self) -> Result<()> {
+    /// As `merge_tables`. The caller holds `merging`.
+    pub(crate) fn merge_held(&self) -> Result<()> {
         let inner = &*self.inner;
         // Before a table is merged once more: what it stands in for would count again when it is gone.
         self.delete_retired()?;
@@ -335,9 +340,31 @@ impl Vault {
         if inner.mode == Mode::Write || crate::index::table_ids(&*inner.store)? == old.listed {
             return Ok(None);
         }
+        self.reload().map(Some)
+    }
+
+    /// The state as it is now, for those who find that a pack is gone. In the process that writes that is the state at
+    /// hand: clean-up takes a pack out of it before it deletes the object.
+    pub(crate) fn newest_state(&self) -> Result<Arc<State>> {
+        if self.inner.mode == Mode::Write {
+            return Ok(self.inner.index.state());
+        }
+        let mut state = self.reload()?;
+        // While tables change, the marks that were read may be later than the tables: see `State::load`.
+        for _ in 0..8 {
+            if crate::index::table_ids(&*self.inner.store)? == state.listed {
+                break;
+            }
+            state = self.reload()?;
+        }
+        Ok(state)
+    }
+
+    fn reload(&self) -> Result<Arc<State>> {
+        let inner = &*self.inner;
         let read = State::load(&*inner.store, &inner.key)?;
         inner.index.update(|state| *state = read);
-        Ok(Some(inner.index.state()))
+        Ok(inner.index.state())
     }
 
     /// The group of a spot, open; its chunks are checked when they are taken out.

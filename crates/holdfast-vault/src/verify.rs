@@ -2,7 +2,8 @@
 //!
 //! Every damaged object is named, with the images and files that it affects; the rest of the vault is good.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use holdfast_format::record::ImageRecord;
 use holdfast_types::{ChunkName, ImageId, PackId, Piece, TableId};
@@ -10,12 +11,15 @@ use holdfast_types::{ChunkName, ImageId, PackId, Piece, TableId};
 use crate::error::{Error, Result};
 use crate::index::State;
 use crate::live::read_error;
+use crate::table::Table;
 use crate::vault::Vault;
 
 /// Files that are listed for an image; all are counted.
 const FILES_MAX: usize = 1000;
 /// Names that are looked up together.
 const BATCH: usize = 1 << 16;
+/// Bytes of paths that wait for that: files without content have paths too.
+const BATCH_PATHS: usize = 16 << 20;
 /// Sound chunks of damaged packs that are remembered until the index is compared with them: bounds memory.
 const SOUND_MAX: usize = 1 << 20;
 
@@ -87,6 +91,7 @@ impl Vault {
             vault: self,
             report: Report::default(),
             bad: HashSet::new(),
+            lost: BTreeSet::new(),
             suspects: HashMap::new(),
             sound_entries: 0,
         };
@@ -108,6 +113,8 @@ struct Check<'a> {
     report: Report,
     /// Places of chunks that are not what the index says: pack, offset of the group, offset in it.
     bad: HashSet<(PackId, u32, u32)>,
+    /// Packs that the index counts on and that are gone.
+    lost: BTreeSet<PackId>,
     /// Packs with damage, and what of them is sound.
     suspects: HashMap<PackId, Sound>,
     /// How many entries those have.
@@ -124,6 +131,7 @@ impl Check<'_> {
 
     /// Tables that cannot be read, packs that are absent or of another size than when they were written.
     fn index(&mut self) -> Result<()> {
+        self.lost = self.lost_packs()?;
         let mut state = self.vault.inner.index.state();
         let mut unreadable = self.unreadable_blocks(&state);
         // A table that is gone was merged away, if the index is another by now; then that one is looked at.
@@ -138,7 +146,8 @@ impl Check<'_> {
         for (id, what) in &state.damaged_tables {
             self.damage(format!("index/{id}"), what.clone());
         }
-        for id in state.absent().iter().filter(|id| !state.marks.contains_key(id)) {
+        self.lost.extend(state.absent().iter().filter(|id| !state.marks.contains_key(id)));
+        for id in self.lost.clone() {
             self.damage(format!("packs/{id}"), "is missing");
         }
         for table in &state.tables {
@@ -149,6 +158,29 @@ impl Check<'_> {
             }
         }
         self.report.packs = state.packs.len();
+        Ok(())
+    }
+
+    /// Packs that were lost since the vault was opened.
+    fn lost_packs(&self) -> Result<BTreeSet<PackId>> {
+        let inner = &*self.vault.inner;
+        let state = inner.index.state();
+        // The listing after the state: what is in neither was deleted by a clean-up, or will be found to be.
+        let listed: HashSet<PackId> = crate::index::packs(&*inner.store)?.iter().map(|(id, _)| *id).collect();
+        let gone: Vec<PackId> = state.packs.keys().filter(|id| !listed.contains(id)).copied().collect();
+        if gone.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let newest = self.vault.newest_state()?;
+        Ok(gone.into_iter().filter(|id| is_lost(&newest, id)).collect())
+    }
+
+    /// A pack that could not be found: deleted by a clean-up since the listing, or lost.
+    fn gone(&mut self, id: PackId) -> Result<()> {
+        let newest = self.vault.newest_state()?;
+        if is_lost(&newest, &id) && self.lost.insert(id) {
+            self.damage(format!("packs/{id}"), "is missing");
+        }
         Ok(())
     }
 
@@ -175,6 +207,7 @@ impl Check<'_> {
     fn packs(&mut self, watcher: &mut dyn Watcher) -> Result<()> {
         let state = self.vault.inner.index.state();
         let mut packs: Vec<(PackId, u64)> = state.packs.iter().map(|(id, size)| (*id, *size)).collect();
+        packs.retain(|(id, _)| !self.lost.contains(id));
         packs.sort_unstable();
         let total = packs.iter().map(|(_, size)| size).sum();
         for (id, size) in packs {
@@ -216,8 +249,7 @@ impl Check<'_> {
     fn pack(&mut self, id: PackId, size: u64) -> Result<()> {
         let inner = &*self.vault.inner;
         let survey = match inner.packs.survey(&*inner.store, &inner.key, id, size) {
-            // Deleted by a clean-up since the listing.
-            Err(Error::Store(error)) if error.is_missing() => return Ok(()),
+            Err(Error::Store(error)) if error.is_missing() => return self.gone(id),
             Err(error @ Error::Store(_)) => {
                 self.damage(format!("packs/{id}"), error.to_string());
                 self.suspects.insert(id, Sound::new());
@@ -232,6 +264,7 @@ impl Check<'_> {
             let length = group.frame.group_length();
             match inner.packs.open_group(&*inner.store, &inner.key, id, group.offset, length) {
                 Ok(plain) => self.chunks(id, group.offset, &plain, &mut sound),
+                Err(Error::Store(error)) if error.is_missing() => return self.gone(id),
                 Err(error) => self.damage(format!("packs/{id} at {}", group.offset), error.to_string()),
             }
         }
@@ -296,6 +329,9 @@ impl Check<'_> {
                 }
             };
             let path = placed.path();
+            if batch.is_full() {
+                self.settle(&mut batch, &mut affected)?;
+            }
             let mut file = batch.begin(&path);
             for piece in reader.pieces(&placed.entry.content) {
                 match piece {
@@ -310,7 +346,7 @@ impl Check<'_> {
                         batch.hurt.insert(file);
                     }
                 }
-                if batch.names.len() >= BATCH {
+                if batch.is_full() {
                     self.settle(&mut batch, &mut affected)?;
                     file = batch.begin(&path);
                 }
@@ -330,6 +366,7 @@ impl Check<'_> {
         for ((_, length, file), spot) in batch.names.drain(..).zip(self.vault.locate(&names)?) {
             let good = spot.is_some_and(|spot| {
                 spot.length == length
+                    && !self.lost.contains(&spot.pack)
                     && !self.bad.contains(&(spot.pack, spot.group_offset, spot.chunk_offset))
             });
             if !good {
@@ -349,13 +386,21 @@ impl Check<'_> {
             }
         }
         batch.files.clear();
+        batch.path_bytes = 0;
         Ok(())
     }
+}
+
+/// Whether the index, in its newest state, counts on a pack that is not there.
+fn is_lost(newest: &State, id: &PackId) -> bool {
+    let named = |table: &Arc<Table>| table.footer.packs.iter().any(|(other, _)| other == id);
+    newest.packs.contains_key(id) || !newest.marks.contains_key(id) && newest.tables.iter().any(named)
 }
 
 #[derive(Default)]
 struct Batch {
     files: Vec<Vec<u8>>,
+    path_bytes: usize,
     names: Vec<(ChunkName, u32, usize)>,
     hurt: HashSet<usize>,
 }
@@ -363,7 +408,12 @@ struct Batch {
 impl Batch {
     fn begin(&mut self, path: &[u8]) -> usize {
         self.files.push(path.to_vec());
+        self.path_bytes += size_of::<Vec<u8>>() + path.len();
         self.files.len() - 1
+    }
+
+    fn is_full(&self) -> bool {
+        self.names.len() >= BATCH || self.path_bytes >= BATCH_PATHS
     }
 }
 
@@ -379,5 +429,23 @@ fn storage_or(error: Error) -> Result<Error> {
     match error {
         Error::Store(store) if matches!(store, holdfast_store::Error::Place { .. }) => Err(store.into()),
         other => Ok(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_without_content_fill_a_batch_too() {
+        for path in [&b"/a"[..], &[b'a'; 1 << 20]] {
+            let mut batch = Batch::default();
+            while !batch.is_full() {
+                batch.begin(path);
+            }
+            assert!(
+                batch.files.len() < 1_000_000 && batch.files.iter().map(Vec::len).sum::<usize>() < 32 << 20
+            );
+        }
     }
 }

@@ -34,31 +34,25 @@ impl<'a, S: NodeSource> Pieces<'a, S> {
     pub fn with_lists(self) -> Self {
         Self { with_lists: true, ..self }
     }
+}
 
-    fn open(
-        &mut self,
-        node: ChunkName,
-        size: u32,
-        length: u64,
-        depth: u8,
-    ) -> std::result::Result<(), ReadError<S::Error>> {
-        let format = |cause| ReadError::Format { node, entries: None, cause };
-        bound("the length of a node", u64::from(size), u64::from(NODE_MAX)).map_err(format)?;
-        let bytes = self.source.node(&node, size).map_err(|cause| ReadError::Source {
-            node,
-            entries: None,
-            cause,
-        })?;
-        let list =
-            wire::PieceList::decode(bytes).map_err(|_| format(Error::Encoding { what: "a piece list" }))?;
-        let pieces = leaf::decode_pieces(&list, depth).map_err(format)?;
-        let sum = pieces.iter().try_fold(0u64, |sum, piece| sum.checked_add(piece.length()));
-        if sum != Some(length) {
-            return Err(format(Error::Invalid { what: "the length of a piece list" }));
-        }
-        self.stack.push((depth, pieces.into_iter()));
-        Ok(())
+/// Reads one list: its pieces, which are of this depth.
+pub(super) fn read_list<S: NodeSource>(
+    source: &S,
+    (node, size, length): (ChunkName, u32, u64),
+    depth: u8,
+) -> std::result::Result<Vec<Piece>, ReadError<S::Error>> {
+    let format = |cause| ReadError::Format { node, entries: None, cause };
+    bound("the length of a node", u64::from(size), u64::from(NODE_MAX)).map_err(format)?;
+    let bytes = source.node(&node, size).map_err(|cause| ReadError::Source { node, entries: None, cause })?;
+    let list =
+        wire::PieceList::decode(bytes).map_err(|_| format(Error::Encoding { what: "a piece list" }))?;
+    let pieces = leaf::decode_pieces(&list, depth).map_err(format)?;
+    let sum = pieces.iter().try_fold(0u64, |sum, piece| sum.checked_add(piece.length()));
+    if sum != Some(length) {
+        return Err(format(Error::Invalid { what: "the length of a piece list" }));
     }
+    Ok(pieces)
 }
 
 impl<S: NodeSource> Iterator for Pieces<'_, S> {
@@ -73,9 +67,13 @@ impl<S: NodeSource> Iterator for Pieces<'_, S> {
                     self.stack.pop();
                 }
                 Some(Piece::List { name, size, length }) => {
-                    if let Err(error) = self.open(name, size, length, depth.saturating_sub(1)) {
-                        self.failed = true;
-                        return Some(Err(error));
+                    let depth = depth.saturating_sub(1);
+                    match read_list(self.source, (name, size, length), depth) {
+                        Ok(pieces) => self.stack.push((depth, pieces.into_iter())),
+                        Err(error) => {
+                            self.failed = true;
+                            return Some(Err(error));
+                        }
                     }
                     if self.with_lists {
                         return Some(Ok(Piece::List { name, size, length }));

@@ -3,9 +3,10 @@
 
 use std::collections::VecDeque;
 
-use holdfast_types::{ChunkName, Content, Place};
+use holdfast_types::{ChunkName, Content, Piece, Place};
 
 use super::node::{Child, Node};
+use super::pieces::read_list;
 use super::{NODE_MAX, NodeSource, Pieces, Placed, Root};
 use crate::error::{Error, bound};
 
@@ -104,6 +105,12 @@ impl<'a, S: NodeSource> Reader<'a, S> {
                 Ok(children.iter().map(|child| (child.name, child.length, child.height)).collect())
             }
         }
+    }
+
+    /// Reads one list of pieces: (name, bytes, length of the content below it), which stands at this depth. For those
+    /// who go their own way too.
+    pub fn list_pieces(&self, list: (ChunkName, u32, u64), depth: u8) -> ReadResult<Vec<Piece>, S::Error> {
+        read_list(self.source, list, depth.saturating_sub(1))
     }
 
     /// The entry at a place.

@@ -2,8 +2,9 @@
 //! it is still marked and still not needed.
 //!
 //! Resumable: every step leaves the vault right, and the next run begins with what it finds. Works on a full disk: it
-//! deletes before it writes, and gives back the store's reserve if it must. What it needs in memory: two bits for each
-//! chunk in the index, and a few numbers for each group.
+//! deletes before it writes, gives back the store's reserve if it must, and marks, deletes and rewrites a few packs at a
+//! time, so that each step makes the room for the next. What it needs in memory: some three bits for each chunk in the
+//! index, a few numbers for each group, and four bytes for each of at most some million chunks that are written anew.
 
 mod margins;
 pub(crate) mod marks;
@@ -45,7 +46,12 @@ impl Vault {
         let pretended = dry_run.then(|| Arc::clone(&live.state));
         let mut run = Run { vault: self, margins, now_seconds, pretended, report: Report::default() };
         let result = run.all(&live, &tallies);
+        drop(live);
         if !dry_run {
+            if result.is_ok() {
+                // What was written anew is in tables of its own. A merge that fails is tried again by the next job.
+                let _ = self.merge_held();
+            }
             self.inner.store.restore_reserve();
         }
         result.map(|()| run.report)

@@ -4,64 +4,97 @@
 use std::collections::{HashMap, HashSet};
 
 use holdfast_format::group::{Compressor, Encoding, List, Plain};
-use holdfast_types::{ChunkName, PackId};
+use holdfast_types::PackId;
 
 use super::run::Run;
-use super::tally::{Tally, share};
+use super::tally::Tally;
 use crate::error::{Error, Result};
+use crate::index::Spot;
+use crate::ingest::Ingest;
 use crate::live::Live;
 use crate::packer::Packer;
 use crate::vault::Vault;
 
+/// Packs that are copied before the copies are made durable and the old ones marked: what a full disk or an error
+/// costs, and without a grace period the room that rewriting needs.
+const PACKS_AT_ONCE: usize = 16;
+/// Live chunks whose places are kept in memory at once, at four bytes each. The index is read once for so many.
+const CHUNKS_AT_ONCE: u64 = 4 << 20;
+
+/// By pack and group, the offsets of the chunks that are copied, sorted.
+type Places = HashMap<(PackId, u32), Vec<u32>>;
+
 impl Run<'_> {
     /// Writes the live part of packs that are mostly dead anew, and marks the old packs.
     pub(super) fn rewrite(&mut self, live: &Live, tallies: &HashMap<PackId, Tally>) -> Result<()> {
-        let mut worth: Vec<PackId> = Vec::new();
-        for (pack, tally) in tallies {
-            let size = live.state.packs.get(pack).copied().unwrap_or(0);
-            #[allow(clippy::cast_precision_loss)]
-            let enough = tally.gain(self.margins) as f64 >= size as f64 * self.margins.rewrite_gain_min;
-            // Of a pinned pack a second copy would be made, and the first could not go.
-            if !tally.dead() && enough && tally.gain(self.margins) > 0 && !self.pinned(pack) {
-                worth.push(*pack);
-            }
-        }
-        worth.sort_unstable();
-        if worth.is_empty() {
-            return Ok(());
-        }
+        let worth = self.worth(live, tallies);
         if self.pretended.is_some() {
             let left = |pack: &PackId| {
                 self.size(pack).saturating_sub(tallies.get(pack).map_or(0, |tally| tally.gain(self.margins)))
             };
             self.report.rewritten_bytes = worth.iter().map(left).sum();
-        } else {
-            worth = match self.copy_live(live, tallies, &worth) {
-                // No room to rewrite: what could be deleted was deleted; the next run goes on.
-                Err(error) if error.is_full() => return Ok(()),
-                copied => copied?,
-            };
+            self.report.rewritten += worth.len();
+            return self.retire(&worth);
         }
-        self.report.rewritten += worth.len();
-        self.mark(&worth)?;
-        if self.margins.grace.is_zero() { self.delete(&worth) } else { Ok(()) }
+        match self.rewrite_all(live, tallies, &worth) {
+            // No room to rewrite: what could be deleted was deleted; the next run goes on.
+            Err(error) if error.is_full() => Ok(()),
+            rewritten => rewritten,
+        }
+    }
+
+    /// The packs of which rewriting would free enough.
+    fn worth(&self, live: &Live, tallies: &HashMap<PackId, Tally>) -> Vec<PackId> {
+        let is_worth = |(pack, tally): &(&PackId, &Tally)| {
+            let (gain, size) = (tally.gain(self.margins), live.state.packs.get(pack).copied().unwrap_or(0));
+            #[allow(clippy::cast_precision_loss)]
+            let enough = gain as f64 >= size as f64 * self.margins.rewrite_gain_min;
+            // Of a pinned pack a second copy would be made, and the first could not go.
+            !tally.dead() && enough && gain > 0 && !self.pinned(pack)
+        };
+        let mut worth: Vec<PackId> = tallies.iter().filter(is_worth).map(|(pack, _)| *pack).collect();
+        worth.sort_unstable();
+        worth
+    }
+
+    fn rewrite_all(
+        &mut self,
+        live: &Live,
+        tallies: &HashMap<PackId, Tally>,
+        mut worth: &[PackId],
+    ) -> Result<()> {
+        if worth.is_empty() {
+            return Ok(());
+        }
+        let ingest = self.vault.ingest()?;
+        let mut rewriter = Rewriter::new()?;
+        while !worth.is_empty() {
+            let picked = |pack: &PackId| tallies.get(pack).map_or(0, |tally| tally.picked(self.margins));
+            let (batch, rest) = worth.split_at(fitting(worth.iter().map(picked), CHUNKS_AT_ONCE));
+            let keep = self.live_places(live, tallies, batch)?;
+            for packs in batch.chunks(PACKS_AT_ONCE) {
+                let copied = self.copy_live(tallies, packs, &keep, &ingest, &mut rewriter)?;
+                self.report.rewritten += copied.len();
+                self.retire(&copied)?;
+            }
+            worth = rest;
+        }
+        Ok(())
     }
 
     /// Copies the live chunks of packs; gives the packs of which all are durable elsewhere now.
     fn copy_live(
         &mut self,
-        live: &Live,
         tallies: &HashMap<PackId, Tally>,
-        worth: &[PackId],
+        packs: &[PackId],
+        keep: &Places,
+        ingest: &Ingest,
+        rewriter: &mut Rewriter,
     ) -> Result<Vec<PackId>> {
-        let keep = self.live_names(live, worth)?;
-        let ingest = self.vault.ingest()?;
-        let mut rewriter =
-            Rewriter { compressor: Compressor::new().map_err(Error::encode("a group"))?, out: Vec::new() };
-        let mut copied = Vec::with_capacity(worth.len());
-        for pack in worth {
+        let mut copied = Vec::with_capacity(packs.len());
+        for pack in packs {
             let Some(tally) = tallies.get(pack) else { continue };
-            match self.copy_pack(*pack, tally, &keep, ingest.packer(), &mut rewriter) {
+            match self.copy_pack(*pack, tally, keep, ingest.packer(), rewriter) {
                 Ok(()) => copied.push(*pack),
                 // It stays, with what can still be read of it; verify tells of the damage.
                 Err(error) if error.is_damage() => {}
@@ -76,52 +109,64 @@ impl Run<'_> {
         &mut self,
         pack: PackId,
         tally: &Tally,
-        keep: &HashMap<(PackId, u32), HashSet<ChunkName>>,
+        keep: &Places,
         packer: &Packer,
         rewriter: &mut Rewriter,
     ) -> Result<()> {
         let inner = &*self.vault.inner;
-        for (offset, (length, plain, alive)) in &tally.groups {
-            if *alive == 0 {
-                continue;
-            }
-            let (at, length) = (u64::from(*offset), u64::from(*length));
-            let group = inner.packs.open_group(&*inner.store, &inner.key, pack, at, length)?;
-            let whole = share(*alive, *plain) >= self.margins.group_live_min;
-            let (list, mut data) = rewriter.group(self.vault, &group, |name| {
-                whole || keep.get(&(pack, *offset)).is_some_and(|names| names.contains(name))
-            })?;
+        for (offset, group) in tally.groups.iter().filter(|(_, group)| group.live > 0) {
+            let (at, length) = (u64::from(*offset), u64::from(group.stored));
+            let plain = inner.packs.open_group(&*inner.store, &inner.key, pack, at, length)?;
+            let places = match group.is_good(self.margins) {
+                true => None,
+                false => Some(keep.get(&(pack, *offset)).map_or(&[][..], Vec::as_slice)),
+            };
+            let (list, mut data) = rewriter.group(self.vault, &plain, places)?;
             self.report.rewritten_bytes += packer.put(&list, &mut data)?;
         }
         Ok(())
     }
 
-    /// The live chunks of the groups that are rewritten.
-    fn live_names(
-        &self,
-        live: &Live,
-        worth: &[PackId],
-    ) -> Result<HashMap<(PackId, u32), HashSet<ChunkName>>> {
-        let worth: HashSet<PackId> = worth.iter().copied().collect();
-        let mut names: HashMap<(PackId, u32), HashSet<ChunkName>> = HashMap::new();
+    /// Where the live chunks lie of those groups of these packs that are not copied as they are.
+    fn live_places(&self, live: &Live, tallies: &HashMap<PackId, Tally>, packs: &[PackId]) -> Result<Places> {
+        let packs: HashSet<PackId> = packs.iter().copied().collect();
+        let is_picked = |spot: &Spot| {
+            let group = tallies.get(&spot.pack).and_then(|tally| tally.groups.get(&spot.group_offset));
+            packs.contains(&spot.pack) && group.is_some_and(|group| !group.is_good(self.margins))
+        };
+        let mut places = Places::new();
         for (number, table) in live.state.tables.iter().enumerate() {
-            if !table.footer.packs.iter().any(|(id, _)| worth.contains(id)) {
+            if !table.footer.packs.iter().any(|(id, _)| packs.contains(id)) {
                 continue;
             }
             for position in 0..u32::try_from(table.footer.blocks.len()).unwrap_or(u32::MAX) {
                 let block = table.read_block(self.store(), position)?;
-                for (entry, (name, place)) in block.entries.iter().enumerate() {
-                    if let Some(spot) = live.state.spot(table, place)
-                        && worth.contains(&spot.pack)
-                        && live.is_live(number, table.slot(position, entry))
+                for (entry, (_, place)) in block.entries.iter().enumerate() {
+                    if let Some(spot) = live.state.spot(table, place).filter(is_picked)
+                        && live.is_live(number, position, entry)
                     {
-                        names.entry(spot.group_key()).or_default().insert(*name);
+                        places.entry(spot.group_key()).or_default().push(spot.chunk_offset);
                     }
                 }
             }
         }
-        Ok(names)
+        for offsets in places.values_mut() {
+            offsets.sort_unstable();
+            // Two tables may cover the same pack.
+            offsets.dedup();
+        }
+        Ok(places)
     }
+}
+
+/// How many of the first of these have at most `most` together; one in any case.
+fn fitting(counts: impl Iterator<Item = u64>, most: u64) -> usize {
+    let mut sum: u64 = 0;
+    let fit = counts.take_while(|count| {
+        sum = sum.saturating_add(*count);
+        sum <= most
+    });
+    fit.count().max(1)
 }
 
 struct Rewriter {
@@ -130,16 +175,16 @@ struct Rewriter {
 }
 
 impl Rewriter {
-    /// A group of the chunks that are kept. Each is checked: damage must not be sealed anew as if it were good.
-    fn group(
-        &mut self,
-        vault: &Vault,
-        group: &Plain,
-        keep: impl Fn(&ChunkName) -> bool,
-    ) -> Result<(List, Vec<u8>)> {
+    fn new() -> Result<Self> {
+        Ok(Self { compressor: Compressor::new().map_err(Error::encode("a group"))?, out: Vec::new() })
+    }
+
+    /// A group of the chunks at these places, or of all. Each is checked: damage must not be sealed anew as if it were
+    /// good.
+    fn group(&mut self, vault: &Vault, group: &Plain, places: Option<&[u32]>) -> Result<(List, Vec<u8>)> {
         let (mut chunks, mut plain, mut offset) = (Vec::new(), Vec::new(), 0);
         for (name, length) in &group.list.chunks {
-            if keep(name) {
+            if places.is_none_or(|places| places.binary_search(&offset).is_ok()) {
                 let bytes = group.slice(offset, *length).ok_or(Error::ChunkMissing(*name))?;
                 vault.naming().check(name, bytes).map_err(Error::damaged("a group that is rewritten"))?;
                 plain.extend_from_slice(bytes);
@@ -147,8 +192,24 @@ impl Rewriter {
             }
             offset += length;
         }
+        if places.is_some_and(|places| places.len() != chunks.len()) {
+            let cause = holdfast_format::Error::Invalid { what: "a place in the index" };
+            return Err(Error::damaged("a group that is rewritten")(cause));
+        }
         let encoding = self.compressor.compress(&plain, &mut self.out).map_err(Error::encode("a group"))?;
         let data = if encoding == Encoding::Zstd { self.out.clone() } else { plain };
         Ok((List { encoding, chunks, nodes: group.list.nodes }, data))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fitting;
+
+    #[test]
+    fn a_batch_is_bounded_and_never_empty() {
+        let fit = |counts: &[u64]| fitting(counts.iter().copied(), 10);
+        assert_eq!([fit(&[4, 6, 1]), fit(&[11, 1]), fit(&[0, 10, 1]), fit(&[1])], [2, 1, 2, 1]);
+        assert_eq!(fit(&[1, u64::MAX, 1]), 1);
     }
 }

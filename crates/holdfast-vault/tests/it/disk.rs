@@ -18,20 +18,47 @@ pub(crate) struct Disk {
     /// Bytes that are kept aside, while they are.
     reserve: Arc<Mutex<Option<u64>>>,
     reserve_bytes: u64,
+    /// What an object takes is a multiple of this.
+    block: u64,
     /// Whether another process is reading.
     pub(crate) read_elsewhere: Arc<AtomicBool>,
+    /// Whether another process waits to read, and will when it is no longer kept away.
+    pub(crate) waits_elsewhere: Arc<AtomicBool>,
+    /// Called before an object is deleted.
+    pub(crate) on_delete: Arc<Mutex<Option<OnDelete>>>,
+}
+
+type OnDelete = Box<dyn Fn(&Key) + Send>;
+
+/// Keeps readers away; the one that waits comes in when it is dropped.
+struct Exclusion(Disk);
+
+impl Drop for Exclusion {
+    fn drop(&mut self) {
+        if self.0.waits_elsewhere.load(SeqCst) {
+            self.0.read_elsewhere.store(true, SeqCst);
+        }
+    }
 }
 
 impl Disk {
     /// A disk with these objects, `free` bytes more, and a reserve.
     pub(crate) fn new(objects: MemoryStore, free: u64, reserve_bytes: u64) -> Self {
+        Self::with_blocks(objects, free, reserve_bytes, 1)
+    }
+
+    /// As `new`; whatever lies on it takes whole blocks.
+    pub(crate) fn with_blocks(objects: MemoryStore, free: u64, reserve_bytes: u64, block: u64) -> Self {
         let disk = Self {
             objects,
             size: Arc::default(),
             writing: Arc::default(),
             reserve: Arc::new(Mutex::new(Some(reserve_bytes))),
             reserve_bytes,
+            block,
             read_elsewhere: Arc::default(),
+            waits_elsewhere: Arc::default(),
+            on_delete: Arc::default(),
         };
         disk.size.store(disk.used() + free, SeqCst);
         disk
@@ -44,7 +71,7 @@ impl Disk {
             .keys()
             .iter()
             .filter_map(|key| self.objects.raw_get(key))
-            .map(|o| o.len() as u64)
+            .map(|o| (o.len() as u64).next_multiple_of(self.block))
             .sum();
         stored + self.writing.load(SeqCst) + self.reserve.lock().unwrap().unwrap_or(0)
     }
@@ -67,10 +94,12 @@ struct DiskWriter {
 
 impl Writer for DiskWriter {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        if bytes.len() as u64 > self.disk.free() {
+        let blocks = |bytes: u64| bytes.next_multiple_of(self.disk.block);
+        let more = blocks(self.bytes + bytes.len() as u64) - blocks(self.bytes);
+        if more > self.disk.free() {
             return Err(full("write", &self.key));
         }
-        self.disk.writing.fetch_add(bytes.len() as u64, SeqCst);
+        self.disk.writing.fetch_add(more, SeqCst);
         self.bytes += bytes.len() as u64;
         self.inner.as_mut().unwrap().write(bytes)
     }
@@ -82,7 +111,7 @@ impl Writer for DiskWriter {
 
 impl Drop for DiskWriter {
     fn drop(&mut self) {
-        self.disk.writing.fetch_sub(self.bytes, SeqCst);
+        self.disk.writing.fetch_sub(self.bytes.next_multiple_of(self.disk.block), SeqCst);
     }
 }
 
@@ -113,6 +142,9 @@ impl Store for Disk {
     }
 
     fn delete(&self, key: &Key) -> Result<()> {
+        if let Some(hook) = &*self.on_delete.lock().unwrap() {
+            hook(key);
+        }
         self.objects.delete(key)
     }
 
@@ -131,6 +163,6 @@ impl Store for Disk {
     }
 
     fn exclude_readers(&self) -> Result<Option<Box<dyn Any + Send>>> {
-        Ok((!self.read_elsewhere.load(SeqCst)).then(|| Box::new(()) as Box<dyn Any + Send>))
+        Ok((!self.read_elsewhere.load(SeqCst)).then(|| Box::new(Exclusion(self.clone())) as _))
     }
 }
