@@ -41,7 +41,7 @@ pub(crate) struct Chosen {
     is_default: bool,
     /// A backup makes it, if its directory is to be made too. A directory that is there and holds no vault may be a
     /// mount point whose disk is missing: only `vault init` makes a vault in it. One with a store's own files and no config
-    /// was being made when that run ended.
+    /// was being made when that run ended. And where no key is, no default vault ever was.
     is_made: bool,
     /// Where keys lie.
     pub(crate) keys: Keys,
@@ -58,9 +58,12 @@ impl VaultArgs {
         // An absolute path in messages and beside the key says more.
         let dir = std::path::absolute(&dir).unwrap_or(dir);
         let parent_there = || is_default || dir.parent().is_some_and(Path::is_dir);
-        let begun = || is_default && ["reserve", "tmp"].iter().any(|own| dir.join(own).exists());
-        let is_made = begun() || (std::fs::symlink_metadata(&dir).is_err() && parent_there());
-        Ok(Chosen { dir, is_default, is_made, keys: Keys::new(state.keys()) })
+        let keys = Keys::new(state.keys());
+        // In this order: another process that makes it now lays the store out before it writes the key.
+        let is_new = is_default && keys.list()?.is_empty();
+        let begun = is_default && ["reserve", "tmp"].iter().any(|own| dir.join(own).exists());
+        let is_made = is_new || begun || (std::fs::symlink_metadata(&dir).is_err() && parent_there());
+        Ok(Chosen { dir, is_default, is_made, keys })
     }
 
     /// Opens the chosen vault for reading.
