@@ -62,10 +62,13 @@ struct Inner {
 impl LocalStore {
     /// Makes a new store, open for writing. The directory may exist if it is empty.
     pub fn create(dir: &Path) -> Result<Self> {
-        root::make_durably(dir)?;
+        let made = root::make(dir)?;
         let root = Root::open(dir)?;
-        // Locked before it is looked at, so that of two who create here one finds it taken, not empty.
-        let lock = lock::writer(&root, Duration::ZERO, &mut || ())?;
+        // Locked before it is looked at, so that of two who create here one finds it taken, not empty; and before the
+        // syncs, which take long, so that who comes meanwhile waits. Who was quicker relies on them too.
+        let lock = lock::writer(&root, Duration::ZERO, &mut || ());
+        root::make_durable(&made)?;
+        let lock = lock?;
         if !list::is_unused(&root).map_err(root.cannot("read"))? {
             return Err(Error::NotEmpty { place: root.place() });
         }

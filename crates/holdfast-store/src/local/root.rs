@@ -85,22 +85,23 @@ pub(super) fn is_own(text: &str) -> bool {
     matches!(text.split('/').next(), Some("tmp" | "reserve"))
 }
 
-/// Makes a directory and those above it, and syncs what each is listed in. One that exists is left as it is.
-pub(super) fn make_durably(dir: &Path) -> Result<()> {
+/// Makes a directory and those above it; gives what was made, to be made durable. One that exists is left as it is.
+pub(super) fn make(dir: &Path) -> Result<Vec<&Path>> {
     let lacking: Vec<&Path> =
         dir.ancestors().take_while(|at| !at.as_os_str().is_empty() && !at.exists()).collect();
-    if lacking.is_empty() {
-        return Ok(());
+    if !lacking.is_empty() {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        made.map_err(|cause| place_error("make", dir, cause))?;
     }
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(|cause| place_error("make", dir, cause))?;
-    let synced = lacking.iter().try_for_each(|made| sync_parent(made));
+    Ok(lacking)
+}
+
+/// Syncs what each of these directories, that were just made, is listed in.
+pub(super) fn make_durable(made: &[&Path]) -> Result<()> {
+    let synced = made.iter().try_for_each(|dir| sync_parent(dir));
     if synced.is_err() {
         // Who finds them there takes them for durable.
-        lacking.iter().for_each(|made| _ = std::fs::remove_dir(made));
+        made.iter().for_each(|dir| _ = std::fs::remove_dir(dir));
     }
     synced
 }
