@@ -21,8 +21,8 @@ const TASK_BYTES: u64 = 1 << 20;
 const TASK_FILES: usize = 64;
 /// Entries that wait, and batches, until the depot is asked about the chunks of those that are kept; and chunks about
 /// which it is asked at one time, however many files have them: all three bound memory.
-const ASK_ENTRIES: usize = 32_768;
-const ASK_BATCHES: usize = 768;
+const ASK_ENTRIES: usize = 8192;
+const ASK_BATCHES: usize = 192;
 const ASK_CHUNKS: usize = 65_536;
 /// Entries of the last image that are handed over together.
 const OLD_BATCH: usize = 256;
