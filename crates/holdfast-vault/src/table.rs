@@ -4,18 +4,13 @@ use std::sync::Arc;
 
 use holdfast_format::VaultKey;
 use holdfast_format::filter::Filter;
-use holdfast_format::index::{
-    self as bytes, BLOCK_ENTRIES, BLOCK_ENTRIES_MAX, Block, BlockPlace, Footer, Place, TAIL_LENGTH,
-};
+use holdfast_format::index::{self as bytes, BLOCK_ENTRIES, Block, BlockPlace, Footer, Place, TAIL_LENGTH};
 use holdfast_format::seal::{HEADER_LENGTH, Header, ObjectKind, Sealer};
 use holdfast_store::{Key, Store, Writer};
 use holdfast_types::{ChunkName, PackId, TableId};
 
 use crate::cache::BlockCache;
 use crate::error::{Error, Result, random};
-
-/// Least bytes of an encoded entry: a name, and five numbers of a byte or more.
-const ENTRY_LEAST: usize = 37;
 
 /// A table, open.
 #[derive(Debug)]
@@ -79,7 +74,7 @@ impl Table {
         let mut end = 0;
         let begins = self.footer.blocks.iter().map(|block| {
             let begin = end;
-            end += (block.length as usize / ENTRY_LEAST).min(BLOCK_ENTRIES_MAX);
+            end += block.entries_max();
             begin
         });
         let mut slots: Vec<usize> = begins.collect();
