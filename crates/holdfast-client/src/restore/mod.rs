@@ -11,7 +11,7 @@
 //! | `settle`, `links` | what follows from it for its other names? |
 //! | `directories` | second pass: metadata of directories |
 //! | `metadata`, `handle`, `owners` | what is set, in which order, with which calls? |
-//! | `target` | how is a directory reached without ever leaving the target? |
+//! | `target`, `follow` | how is a directory reached without ever leaving the target? |
 //! | `policy` | what if the name is taken? |
 //! | `report` | what went wrong, and does it end the run? |
 //! | `dry` | what would a restore do? |
@@ -33,6 +33,7 @@ mod directories;
 mod dry;
 mod error;
 mod file;
+mod follow;
 mod handle;
 mod links;
 mod member_order;
@@ -94,7 +95,7 @@ pub fn run(
     }
     let report = Report::new(progress, watcher);
     let missing = if options.dry_run { Missing::Tell } else { Missing::Make };
-    let top = open_target(&options.target, selection.base(), missing)?.map(Arc::new);
+    let top = open_target(&options.target, selection.base(), roots, missing)?.map(Arc::new);
     let mut owners = Owners::new(options.numeric_ids);
     let Some(top) = top.clone().filter(|_| !options.dry_run) else {
         dry::DryRun::new(&report, options.overwrite, owners, top).run(&selection, &manifest);
