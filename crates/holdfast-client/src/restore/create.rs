@@ -10,11 +10,11 @@ use holdfast_types::{Entry, Kind};
 use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::handle::{Handle, point_at};
+use super::handle::Handle;
+use super::identity::{Identity, point_at_made, point_at_seen};
 use super::links::Named;
 use super::metadata::{Before, apply, mend};
 use super::owners::Ids;
-use super::policy::kind_of;
 use super::report::Failure;
 use super::site::Site;
 use super::target::{Dir, open_from_top};
@@ -122,7 +122,7 @@ pub(super) fn make_node(site: &Site<'_>, dir: &Dir, entry: &Entry, ids: Ids, rep
         }
         Err(errno) => return Ended::Absent(creating(errno)),
     }
-    let metadata = point(dir, name, entry.metadata.kind).and_then(|fd| {
+    let metadata = point_at_made(dir, name, entry.metadata.kind).and_then(|fd| {
         let before = Before { ids: dir.traits.gives, mode: None, acl: dir.traits.acl };
         apply(Handle::Pointing(fd.as_fd()), &entry.metadata, ids, before, &site.report.shortfalls)
     });
@@ -144,17 +144,6 @@ fn create_node(dir: &Dir, name: &[u8], entry: &Entry) -> rustix::io::Result<()> 
         Kind::File | Kind::Directory => return Err(Errno::INVAL),
     };
     sys::mknodat(dir.fd(), name, file_type, Mode::from_raw_mode(0o600), device)
-}
-
-/// Points at a name, and makes sure that what stands there is of the kind that it should be.
-fn point(dir: &Dir, name: &[u8], kind: Kind) -> Result<OwnedFd, Failure> {
-    let fd = point_at(dir.fd(), name).map_err(Failure::doing("find it again"))?;
-    let stat = sys::fstat(&fd).map_err(Failure::doing("look at it"))?;
-    if kind_of(&stat) == Some(kind) {
-        Ok(fd)
-    } else {
-        Err(Failure::Reason("something else has appeared at this name".to_owned()))
-    }
 }
 
 /// Gives what was made under a temporary name its own name; removes it if that fails.
@@ -185,11 +174,13 @@ fn rename_if_free(dir: &Dir, temporary: &[u8], name: &[u8]) -> rustix::io::Resul
     }
 }
 
-/// Compares what is there with the entry, apart from its content, and mends it.
-pub(super) fn mend_in_place(site: &Site<'_>, dir: &Dir, entry: &Entry, ids: Ids) -> Ended {
-    let mended = point(dir, &entry.name, entry.metadata.kind)
-        .and_then(|fd| mend(Handle::Pointing(fd.as_fd()), &entry.metadata, ids, &site.report.shortfalls));
-    match mended {
+/// Compares what is there, and was seen when this was planned, with the entry, apart from its content; and mends it.
+pub(super) fn mend_in_place(site: &Site<'_>, dir: &Dir, entry: &Entry, ids: Ids, seen: Identity) -> Ended {
+    let fd = match point_at_seen(dir, &entry.name, entry.metadata.kind, seen) {
+        Ok(fd) => fd,
+        Err(failure) => return Ended::Absent(failure),
+    };
+    match mend(Handle::Pointing(fd.as_fd()), &entry.metadata, ids, &site.report.shortfalls) {
         Ok(true) => Ended::Done,
         Ok(false) => Ended::Unchanged,
         Err(failure) => Ended::Flawed(failure),

@@ -124,7 +124,7 @@ impl<'s, 'a> DryRun<'s, 'a> {
 
     fn other(&mut self, dir: &Dir, placed: &Placed) {
         let entry = &placed.entry;
-        match verdict(self.overwrite, dir, entry) {
+        match verdict(self.overwrite, dir, entry).map(|found| found.map(|(verdict, _)| verdict)) {
             Ok(None | Some(Verdict::Replace)) => self.write(placed),
             Ok(Some(Verdict::Mend)) => {
                 let ids = self.owners.resolve(&entry.metadata.owner);

@@ -11,6 +11,7 @@
 //! | `settle`, `links` | what follows from it for its other names? |
 //! | `directories` | second pass: metadata of directories |
 //! | `metadata`, `handle`, `owners` | what is set, in which order, with which calls? |
+//! | `identity` | is what a name leads to still what was made or seen there? |
 //! | `target`, `follow` | how is a directory reached without ever leaving the target? |
 //! | `policy` | what if the name is taken? |
 //! | `report` | what went wrong, and does it end the run? |
@@ -35,6 +36,7 @@ mod error;
 mod file;
 mod follow;
 mod handle;
+mod identity;
 mod links;
 mod member_order;
 mod metadata;

@@ -12,6 +12,7 @@ use rustix::fs::{self as sys, AtFlags, Mode};
 use rustix::io::Errno;
 
 use super::file::FileJob;
+use super::identity::Identity;
 use super::links::{Key, Role, Waiter};
 use super::options::Overwrite;
 use super::owners::{Ids, Owners};
@@ -195,20 +196,20 @@ impl<'s, 'a> Planner<'s, 'a> {
         let verdict = if dir.traits.made { Ok(None) } else { verdict(self.overwrite, &dir, &entry) };
         let report = &self.site.report;
         match verdict {
-            Ok(None) => self.plan(dir, entry, ids, false, false),
-            Ok(Some(Verdict::Replace)) => self.plan(dir, entry, ids, true, false),
-            Ok(Some(Verdict::Mend)) => self.plan(dir, entry, ids, true, true),
-            Ok(Some(Verdict::Keep)) => {
+            Ok(None) => self.plan(dir, entry, ids, false, None),
+            Ok(Some((Verdict::Replace, _))) => self.plan(dir, entry, ids, true, None),
+            Ok(Some((Verdict::Mend, seen))) => self.plan(dir, entry, ids, true, Some(seen)),
+            Ok(Some((Verdict::Keep, _))) => {
                 report.kept.fetch_add(1, Relaxed);
             }
-            Ok(Some(Verdict::Refuse(reason))) => {
+            Ok(Some((Verdict::Refuse(reason), _))) => {
                 report.failed(self.last.clone(), Failure::Reason(reason.to_owned()));
             }
             Err(failure) => report.failed(self.last.clone(), failure),
         }
     }
 
-    fn plan(&mut self, dir: Arc<Dir>, entry: Entry, ids: Ids, replace: bool, mend: bool) {
+    fn plan(&mut self, dir: Arc<Dir>, entry: Entry, ids: Ids, replace: bool, mend: Option<Identity>) {
         let mut waiter = Waiter { directory: Arc::clone(&dir.source), entry, ids, replace };
         if let Some(key) = Key::of(&waiter.entry) {
             match self.site.links.meet(key, waiter) {
@@ -219,8 +220,10 @@ impl<'s, 'a> Planner<'s, 'a> {
                 Role::Waits => return,
             }
         }
+        if let Some(seen) = mend {
+            return self.window.add_item(Item { dir, act: Act::Mend(waiter.entry, ids, seen) });
+        }
         let act = match waiter.entry.metadata.kind {
-            _ if mend => Act::Mend(waiter.entry, ids),
             Kind::File if waiter.entry.content.pieces.is_empty() && !replace => Act::Empty(waiter.entry, ids),
             Kind::File => return self.file(dir, waiter.entry, ids, replace),
             _ => Act::Node(Box::new(waiter)),
@@ -259,8 +262,12 @@ impl<'s, 'a> Planner<'s, 'a> {
     }
 }
 
-/// What to do about an entry in a directory that was there before; `None`: its name is free.
-pub(super) fn verdict(overwrite: Overwrite, dir: &Dir, entry: &Entry) -> Result<Option<Verdict>, Failure> {
+/// What to do about an entry in a directory that was there before, and what is there; `None`: its name is free.
+pub(super) fn verdict(
+    overwrite: Overwrite,
+    dir: &Dir,
+    entry: &Entry,
+) -> Result<Option<(Verdict, Identity)>, Failure> {
     let existing = dir.existing(&entry.name)?;
-    Ok(existing.map(|existing| decide(overwrite, &existing, entry)))
+    Ok(existing.map(|existing| (decide(overwrite, &existing, entry), existing.identity)))
 }

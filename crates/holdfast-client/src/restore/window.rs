@@ -9,6 +9,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::error::Error;
 use super::file::FileJob;
+use super::identity::Identity;
 use super::links::{Named, Waiter};
 use super::owners::Ids;
 use super::report::Failure;
@@ -45,8 +46,8 @@ pub(super) enum Act {
     Node(Box<Waiter>),
     /// A link to this name.
     Link(Box<Waiter>, Named),
-    /// It is there: compare, and mend.
-    Mend(Entry, Ids),
+    /// This is there: compare, and mend.
+    Mend(Entry, Ids, Identity),
 }
 
 /// Work for one thread at one time.
