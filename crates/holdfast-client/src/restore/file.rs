@@ -13,7 +13,9 @@ use parking_lot::Mutex;
 use rustix::fs::{self as sys, AtFlags};
 use rustix::io::Errno;
 
-use super::create::{Ended, create_file, create_nameless, creation, link_open, put_in_place, write_small};
+use super::create::{
+    Ended, create_file, create_nameless, creating, creation, link_open, put_in_place, write_small,
+};
 use super::handle::Handle;
 use super::metadata::{Before, apply};
 use super::owners::Ids;
@@ -52,11 +54,11 @@ impl Open {
     fn place(&self, site: &Site<'_>, dir: &Dir, name: &[u8], replace: bool) -> Result<(), Failure> {
         match &self.temporary {
             Some(temporary) => put_in_place(dir, temporary, name, replace),
-            None if !replace => link_open(&self.fd, dir, name),
+            None if !replace => link_open(&self.fd, dir, name).map_err(creating),
             // A link replaces nothing, a renamed name does.
             None => {
-                let temporary = site.temporary_name();
-                link_open(&self.fd, dir, &temporary)?;
+                let link = |temporary: &[u8]| link_open(&self.fd, dir, temporary);
+                let (temporary, ()) = site.temporary.make(link).map_err(creating)?;
                 put_in_place(dir, &temporary, name, true)
             }
         }
@@ -167,11 +169,10 @@ impl FileJob {
             if let Some(fd) = create_nameless(site, &self.dir, mode) {
                 return Some(Open { fd, temporary: None, before });
             }
-            let temporary = site.temporary_name();
-            match create_file(&self.dir, &temporary, mode) {
-                Ok(fd) => Some(Open { fd, temporary: Some(temporary), before }),
-                Err(failure) => {
-                    self.fail(failure);
+            match site.temporary.make(|name| create_file(&self.dir, name, mode)) {
+                Ok((temporary, fd)) => Some(Open { fd, temporary: Some(temporary), before }),
+                Err(errno) => {
+                    self.fail(creating(errno));
                     None
                 }
             }

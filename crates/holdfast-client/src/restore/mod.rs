@@ -12,6 +12,7 @@
 //! | `directories` | second pass: metadata of directories |
 //! | `metadata`, `handle`, `owners` | what is set, in which order, with which calls? |
 //! | `identity` | is what a name leads to still what was made or seen there? |
+//! | `temporary` | what is a thing called that is not ready? |
 //! | `target`, `follow` | how is a directory reached without ever leaving the target? |
 //! | `policy` | what if the name is taken? |
 //! | `report` | what went wrong, and does it end the run? |
@@ -51,13 +52,13 @@ mod settle;
 mod site;
 pub mod tar;
 mod target;
+mod temporary;
 #[cfg(test)]
 mod testing;
 mod window;
 mod worker;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::thread;
 
 use holdfast_format::manifest::{Reader, Root};
@@ -75,6 +76,7 @@ use report::Report;
 use selection::Selection;
 use site::{Site, umask};
 use target::{Missing, open_target};
+use temporary::Temporary;
 use window::{Bounds, Window};
 
 /// Restores an image, or the chosen paths of it, below a target.
@@ -103,9 +105,9 @@ pub fn run(
         dry::DryRun::new(&report, options.overwrite, owners, top).run(&selection, &manifest);
         return report.finish();
     };
-    let (links, serial) = (Links::default(), AtomicU64::new(0));
+    let (links, temporary) = (Links::default(), Temporary::new()?);
     let links_open_files = std::path::Path::new("/proc/self/fd").is_dir();
-    let site = Site { depot, manifest, report, links, top, umask: umask(), links_open_files, serial };
+    let site = Site { depot, manifest, report, links, top, umask: umask(), links_open_files, temporary };
     let untouched = write(&site, &selection, options, &mut owners);
     directories::finish(&site, &selection, &mut owners, &untouched);
     site.report.finish()
