@@ -153,12 +153,8 @@ impl<'s, 'a> DryRun<'s, 'a> {
 
     fn is_first_name(&mut self, placed: &Placed) -> bool {
         let Some(key) = Key::of(&placed.entry) else { return true };
-        let waiter = Waiter {
-            directory: Arc::clone(&placed.directory),
-            entry: placed.entry.clone(),
-            ids: Ids { uid: 0, gid: 0 },
-            replace: false,
-        };
+        let directory = Arc::clone(&placed.directory);
+        let waiter = Waiter::new(directory, placed.entry.clone(), Ids { uid: 0, gid: 0 }, false);
         match self.links.meet(key, waiter) {
             Role::First(first) => {
                 let named = super::links::Named {

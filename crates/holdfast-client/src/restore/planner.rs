@@ -210,23 +210,26 @@ impl<'s, 'a> Planner<'s, 'a> {
     }
 
     fn plan(&mut self, dir: Arc<Dir>, entry: Entry, ids: Ids, replace: bool, mend: Option<Identity>) {
-        let mut waiter = Waiter { directory: Arc::clone(&dir.source), entry, ids, replace };
+        let mut waiter = Waiter::new(Arc::clone(&dir.source), entry, ids, replace);
         if let Some(key) = Key::of(&waiter.entry) {
             match self.site.links.meet(key, waiter) {
                 Role::First(first) => waiter = *first,
                 Role::Link(waiter, first) => {
                     return self.window.add_item(Item { dir, act: Act::Link(waiter, first) });
                 }
-                Role::Waits => return,
+                Role::Waits => return self.window.add_waiter(),
             }
         }
-        if let Some(seen) = mend {
-            return self.window.add_item(Item { dir, act: Act::Mend(waiter.entry, ids, seen) });
-        }
         let act = match waiter.entry.metadata.kind {
-            Kind::File if waiter.entry.content.pieces.is_empty() && !replace => Act::Empty(waiter.entry, ids),
-            Kind::File => return self.file(dir, waiter.entry, ids, replace),
-            _ => Act::Node(Box::new(waiter)),
+            kind if kind != Kind::File && mend.is_none() => Act::Node(Box::new(waiter)),
+            _ => {
+                let entry = waiter.into_entry();
+                match mend {
+                    Some(seen) => Act::Mend(entry, ids, seen),
+                    None if entry.content.pieces.is_empty() && !replace => Act::Empty(entry, ids),
+                    None => return self.file(dir, entry, ids, replace),
+                }
+            }
         };
         self.window.add_item(Item { dir, act });
     }

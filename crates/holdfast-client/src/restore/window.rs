@@ -147,6 +147,11 @@ impl Window {
         self.items.push(item);
     }
 
+    /// A name comes in that waits for one that is in this window, or in one that is being written.
+    pub(super) fn add_waiter(&mut self) {
+        self.entries += 1;
+    }
+
     /// A file comes in; its chunks follow.
     pub(super) fn add_file(&mut self, job: &FileJob) {
         self.count(&job.dir);
