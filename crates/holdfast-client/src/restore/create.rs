@@ -98,7 +98,7 @@ pub(super) fn write_small(site: &Site<'_>, dir: &Dir, entry: &Entry, ids: Ids, b
     Ended::with(apply(handle, &entry.metadata, ids, before, &site.report.shortfalls))
 }
 
-fn write_all(fd: &OwnedFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
+pub(super) fn write_all(fd: &OwnedFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
     while !bytes.is_empty() {
         match rustix::io::write(fd, bytes) {
             Ok(0) => return Err(Errno::IO),

@@ -119,7 +119,11 @@ impl FileJob {
         let Some(open) = self.open(site) else { return };
         match write_all_at(&open.fd, bytes, offset) {
             Ok(()) => site.report.wrote(bytes.len()),
-            Err(errno) => self.fail(Failure::System { doing: "write it", errno }),
+            Err(errno) => {
+                self.fail(Failure::System { doing: "write it", errno });
+                // What it took is free again, for smaller ones that may have room.
+                let _ = sys::ftruncate(&open.fd, 0);
+            }
         }
     }
 

@@ -15,7 +15,8 @@
 //! | `temporary` | what is a thing called that is not ready? |
 //! | `target`, `follow` | how is a directory reached without ever leaving the target? |
 //! | `policy` | what if the name is taken? |
-//! | `report` | what went wrong, and does it end the run? |
+//! | `planned` | what must the second pass know of the first? |
+//! | `report`, `full` | what went wrong, and does it end the run? |
 //! | `dry` | what would a restore do? |
 //! | [`tar`], `pax`, `member_order` | the image as a POSIX pax stream |
 //! | `cat` | the content of one file |
@@ -26,8 +27,8 @@
 //!
 //! A restore that is killed leaves nothing of files of many chunks, for they have no name until they are whole; on file
 //! systems that cannot do that, and in the moment of replacing, under names that begin with `.holdfast-restore-`, which may
-//! be deleted. What stands under its own name is whole, unless it was small, and new
-//! in a new directory, and the kill fell between its creation and its one write: `--overwrite changed` mends that too.
+//! be deleted. What stands under its own name is whole, unless it was small, its name was free, and the kill fell between
+//! its creation and its one write: `--overwrite changed` mends that too.
 
 mod cat;
 mod create;
@@ -36,6 +37,7 @@ mod dry;
 mod error;
 mod file;
 mod follow;
+mod full;
 mod handle;
 mod identity;
 mod links;
@@ -44,6 +46,7 @@ mod metadata;
 mod options;
 mod owners;
 mod pax;
+mod planned;
 mod planner;
 mod policy;
 mod report;
@@ -71,6 +74,7 @@ use crate::depot::ReadDepot;
 use crate::progress::{Progress, Watcher};
 use links::Links;
 use owners::Owners;
+use planned::Planned;
 use planner::Planner;
 use report::Report;
 use selection::Selection;
@@ -108,13 +112,13 @@ pub fn run(
     let (links, temporary) = (Links::default(), Temporary::new()?);
     let links_open_files = std::path::Path::new("/proc/self/fd").is_dir();
     let site = Site { depot, manifest, report, links, top, umask: umask(), links_open_files, temporary };
-    let untouched = write(&site, &selection, options, &mut owners);
-    directories::finish(&site, &selection, &mut owners, &untouched);
+    let planned = write(&site, &selection, options, &mut owners);
+    directories::finish(&site, &selection, &mut owners, &planned);
     site.report.finish()
 }
 
 /// The first pass, planned by this thread and written by others.
-fn write(site: &Site<'_>, selection: &Selection, options: &Options, owners: &mut Owners) -> planner::PathSet {
+fn write(site: &Site<'_>, selection: &Selection, options: &Options, owners: &mut Owners) -> Planned {
     let (sender, tasks) = crossbeam_channel::unbounded();
     thread::scope(|scope| {
         for _ in 0..threads(options.threads) {

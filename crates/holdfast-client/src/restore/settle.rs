@@ -42,11 +42,11 @@ pub(super) fn tell(site: &Site<'_>, directory: &[u8], entry: &Entry, ended: Ende
             true
         }
         Ended::Flawed(failure) => {
-            report.failed(path(), failure);
+            site.failed(path(), failure);
             true
         }
         Ended::Absent(failure) => {
-            report.failed(path(), failure);
+            site.failed(path(), failure);
             false
         }
         Ended::Omitted => false,
