@@ -95,7 +95,21 @@ pub(super) fn write_small(site: &Site<'_>, dir: &Dir, entry: &Entry, ids: Ids, b
     }
     site.report.wrote(bytes.len());
     let handle = Handle::Open(fd.as_fd());
-    Ended::with(apply(handle, &entry.metadata, ids, before, &site.report.shortfalls))
+    let metadata = apply(handle, &entry.metadata, ids, before, &site.report.shortfalls);
+    if let Err(errno) = close(fd) {
+        let _ = sys::unlinkat(dir.fd(), entry.name.as_slice(), AtFlags::empty());
+        return Ended::Absent(Failure::System { doing: "write all of it", errno });
+    }
+    Ended::with(metadata)
+}
+
+/// Closes a file that was written. A network file system may say only now that it could not keep what it took.
+pub(super) fn close(fd: OwnedFd) -> rustix::io::Result<()> {
+    match nix::unistd::close(fd).map_err(|errno| Errno::from_raw_os_error(errno as i32)) {
+        // It is closed all the same.
+        Err(Errno::INTR) => Ok(()),
+        result => result,
+    }
 }
 
 pub(super) fn write_all(fd: &OwnedFd, mut bytes: &[u8]) -> rustix::io::Result<()> {

@@ -14,7 +14,7 @@ use rustix::fs::{self as sys, AtFlags};
 use rustix::io::Errno;
 
 use super::create::{
-    Ended, create_file, create_nameless, creating, creation, link_open, put_in_place, write_small,
+    Ended, close, create_file, create_nameless, creating, creation, link_open, put_in_place, write_small,
 };
 use super::handle::Handle;
 use super::metadata::{Before, apply};
@@ -50,6 +50,12 @@ struct Open {
 }
 
 impl Open {
+    /// Asks the file system whether it has kept all that was written, as closing does, by closing a second descriptor:
+    /// what has no name yet cannot get one without the first.
+    fn flush(&self) -> rustix::io::Result<()> {
+        close(rustix::io::fcntl_dupfd_cloexec(&self.fd, 0)?)
+    }
+
     /// Gives it its name.
     fn place(&self, site: &Site<'_>, dir: &Dir, name: &[u8], replace: bool) -> Result<(), Failure> {
         match &self.temporary {
@@ -198,6 +204,10 @@ impl FileJob {
         }
         let handle = Handle::Open(open.fd.as_fd());
         let metadata = apply(handle, &self.entry.metadata, self.ids, open.before, &site.report.shortfalls);
+        if let Err(errno) = open.flush() {
+            let _ = sys::ftruncate(&open.fd, 0);
+            return Ended::Absent(Failure::System { doing: "write all of it", errno });
+        }
         match open.place(site, &self.dir, &self.entry.name, self.replace) {
             Ok(()) => {
                 self.placed.store(true, Ordering::Relaxed);

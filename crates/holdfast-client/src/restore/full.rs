@@ -8,7 +8,7 @@ use holdfast_types::place_of;
 use rustix::fs::{self as sys, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::create::{create_file, write_all};
+use super::create::{close, create_file, write_all};
 use super::error::Error;
 use super::report::Failure;
 use super::site::Site;
@@ -57,7 +57,8 @@ impl Site<'_> {
     fn probe(&self) -> Result<(), Errno> {
         let fd = self.open_probe()?;
         let block = vec![0; STEP];
-        (0..PROBE / STEP).try_for_each(|_| write_all(&fd, &block))
+        (0..PROBE / STEP).try_for_each(|_| write_all(&fd, &block))?;
+        close(fd)
     }
 
     fn open_probe(&self) -> Result<OwnedFd, Errno> {
