@@ -10,11 +10,11 @@ use holdfast_types::{Entry, Kind};
 use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::handle::{Handle, point_at};
+use super::handle::Handle;
+use super::identity::{Identity, point_at_made, point_at_seen};
 use super::links::Named;
 use super::metadata::{Before, apply, mend};
 use super::owners::Ids;
-use super::policy::kind_of;
 use super::report::Failure;
 use super::site::Site;
 use super::target::{Dir, open_from_top};
@@ -56,9 +56,9 @@ pub(super) fn creation(site: &Site<'_>, dir: &Dir, entry: &Entry, ids: Ids) -> (
 }
 
 /// Creates a file that must not be there yet.
-pub(super) fn create_file(dir: &Dir, name: &[u8], mode: u32) -> Result<OwnedFd, Failure> {
+pub(super) fn create_file(dir: &Dir, name: &[u8], mode: u32) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    sys::openat(dir.fd(), name, flags, Mode::from_raw_mode(mode)).map_err(creating)
+    sys::openat(dir.fd(), name, flags, Mode::from_raw_mode(mode))
 }
 
 /// Creates a file without a name, if this file system and kernel can. Why not does not matter: with a name it is tried
@@ -69,13 +69,13 @@ pub(super) fn create_nameless(site: &Site<'_>, dir: &Dir, mode: u32) -> Option<O
 }
 
 /// Gives a file without a name one that is free.
-pub(super) fn link_open(fd: &OwnedFd, dir: &Dir, name: &[u8]) -> Result<(), Failure> {
+pub(super) fn link_open(fd: &OwnedFd, dir: &Dir, name: &[u8]) -> rustix::io::Result<()> {
     // By descriptor alone it needs a capability; by this path, which stands for the descriptor, it does not.
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-    sys::linkat(sys::CWD, path, dir.fd(), name, AtFlags::SYMLINK_FOLLOW).map_err(creating)
+    sys::linkat(sys::CWD, path, dir.fd(), name, AtFlags::SYMLINK_FOLLOW)
 }
 
-fn creating(errno: Errno) -> Failure {
+pub(super) fn creating(errno: Errno) -> Failure {
     match errno {
         Errno::EXIST => Failure::Reason("something has appeared at this name".to_owned()),
         errno => Failure::System { doing: "create it", errno },
@@ -87,7 +87,7 @@ pub(super) fn write_small(site: &Site<'_>, dir: &Dir, entry: &Entry, ids: Ids, b
     let (mode, before) = creation(site, dir, entry, ids);
     let fd = match create_file(dir, &entry.name, mode) {
         Ok(fd) => fd,
-        Err(failure) => return Ended::Absent(failure),
+        Err(errno) => return Ended::Absent(creating(errno)),
     };
     if let Err(errno) = write_all(&fd, bytes) {
         let _ = sys::unlinkat(dir.fd(), entry.name.as_slice(), AtFlags::empty());
@@ -95,10 +95,24 @@ pub(super) fn write_small(site: &Site<'_>, dir: &Dir, entry: &Entry, ids: Ids, b
     }
     site.report.wrote(bytes.len());
     let handle = Handle::Open(fd.as_fd());
-    Ended::with(apply(handle, &entry.metadata, ids, before, &site.report.shortfalls))
+    let metadata = apply(handle, &entry.metadata, ids, before, &site.report.shortfalls);
+    if let Err(errno) = close(fd) {
+        let _ = sys::unlinkat(dir.fd(), entry.name.as_slice(), AtFlags::empty());
+        return Ended::Absent(Failure::System { doing: "write all of it", errno });
+    }
+    Ended::with(metadata)
 }
 
-fn write_all(fd: &OwnedFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
+/// Closes a file that was written. A network file system may say only now that it could not keep what it took.
+pub(super) fn close(fd: OwnedFd) -> rustix::io::Result<()> {
+    match nix::unistd::close(fd).map_err(|errno| Errno::from_raw_os_error(errno as i32)) {
+        // It is closed all the same.
+        Err(Errno::INTR) => Ok(()),
+        result => result,
+    }
+}
+
+pub(super) fn write_all(fd: &OwnedFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
     while !bytes.is_empty() {
         match rustix::io::write(fd, bytes) {
             Ok(0) => return Err(Errno::IO),
@@ -112,17 +126,16 @@ fn write_all(fd: &OwnedFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
 
 /// Makes a symlink, FIFO, socket or device.
 pub(super) fn make_node(site: &Site<'_>, dir: &Dir, entry: &Entry, ids: Ids, replace: bool) -> Ended {
-    let temporary = replace.then(|| site.temporary_name());
-    let name = temporary.as_deref().unwrap_or(&entry.name);
-    match create_node(dir, name, entry) {
-        Ok(()) => {}
+    let temporary = match make_at(site, &entry.name, replace, |name| create_node(dir, name, entry)) {
+        Ok(temporary) => temporary,
         Err(Errno::PERM) if matches!(entry.metadata.kind, Kind::CharacterDevice | Kind::BlockDevice) => {
             site.report.shortfalls.devices.fetch_add(1, Relaxed);
             return Ended::Omitted;
         }
         Err(errno) => return Ended::Absent(creating(errno)),
-    }
-    let metadata = point(dir, name, entry.metadata.kind).and_then(|fd| {
+    };
+    let name = temporary.as_deref().unwrap_or(&entry.name);
+    let metadata = point_at_made(dir, name, entry.metadata.kind).and_then(|fd| {
         let before = Before { ids: dir.traits.gives, mode: None, acl: dir.traits.acl };
         apply(Handle::Pointing(fd.as_fd()), &entry.metadata, ids, before, &site.report.shortfalls)
     });
@@ -130,6 +143,16 @@ pub(super) fn make_node(site: &Site<'_>, dir: &Dir, entry: &Entry, ids: Ids, rep
         Some(Err(failure)) => Ended::Absent(failure),
         Some(Ok(())) | None => Ended::with(metadata),
     }
+}
+
+/// Makes something at a name, or, where that is to be replaced, at a temporary one, which is returned.
+fn make_at(
+    site: &Site<'_>,
+    name: &[u8],
+    replace: bool,
+    make: impl Fn(&[u8]) -> rustix::io::Result<()>,
+) -> rustix::io::Result<Option<Vec<u8>>> {
+    if replace { site.temporary.make(make).map(|(name, ())| Some(name)) } else { make(name).map(|()| None) }
 }
 
 fn create_node(dir: &Dir, name: &[u8], entry: &Entry) -> rustix::io::Result<()> {
@@ -144,17 +167,6 @@ fn create_node(dir: &Dir, name: &[u8], entry: &Entry) -> rustix::io::Result<()> 
         Kind::File | Kind::Directory => return Err(Errno::INVAL),
     };
     sys::mknodat(dir.fd(), name, file_type, Mode::from_raw_mode(0o600), device)
-}
-
-/// Points at a name, and makes sure that what stands there is of the kind that it should be.
-fn point(dir: &Dir, name: &[u8], kind: Kind) -> Result<OwnedFd, Failure> {
-    let fd = point_at(dir.fd(), name).map_err(Failure::doing("find it again"))?;
-    let stat = sys::fstat(&fd).map_err(Failure::doing("look at it"))?;
-    if kind_of(&stat) == Some(kind) {
-        Ok(fd)
-    } else {
-        Err(Failure::Reason("something else has appeared at this name".to_owned()))
-    }
 }
 
 /// Gives what was made under a temporary name its own name; removes it if that fails.
@@ -185,11 +197,13 @@ fn rename_if_free(dir: &Dir, temporary: &[u8], name: &[u8]) -> rustix::io::Resul
     }
 }
 
-/// Compares what is there with the entry, apart from its content, and mends it.
-pub(super) fn mend_in_place(site: &Site<'_>, dir: &Dir, entry: &Entry, ids: Ids) -> Ended {
-    let mended = point(dir, &entry.name, entry.metadata.kind)
-        .and_then(|fd| mend(Handle::Pointing(fd.as_fd()), &entry.metadata, ids, &site.report.shortfalls));
-    match mended {
+/// Compares what is there, and was seen when this was planned, with the entry, apart from its content; and mends it.
+pub(super) fn mend_in_place(site: &Site<'_>, dir: &Dir, entry: &Entry, ids: Ids, seen: Identity) -> Ended {
+    let fd = match point_at_seen(dir, &entry.name, entry.metadata.kind, seen) {
+        Ok(fd) => fd,
+        Err(failure) => return Ended::Absent(failure),
+    };
+    match mend(Handle::Pointing(fd.as_fd()), &entry.metadata, ids, &site.report.shortfalls) {
         Ok(true) => Ended::Done,
         Ok(false) => Ended::Unchanged,
         Err(failure) => Ended::Flawed(failure),
@@ -220,15 +234,14 @@ pub(super) fn link(site: &Site<'_>, dir: &Dir, entry: &Entry, replace: bool, fir
     if replace && same(from, &first.name).is_some_and(|id| same(dir, &entry.name) == Some(id)) {
         return Linked::Ended(Ended::Unchanged);
     }
-    let temporary = replace.then(|| site.temporary_name());
-    let name = temporary.as_deref().unwrap_or(&entry.name);
-    match sys::linkat(from.fd(), &*first.name, dir.fd(), name, AtFlags::empty()) {
-        Ok(()) => {}
+    let link = |name: &[u8]| sys::linkat(from.fd(), &*first.name, dir.fd(), name, AtFlags::empty());
+    let temporary = match make_at(site, &entry.name, replace, link) {
+        Ok(temporary) => temporary,
         Err(Errno::NOENT | Errno::MLINK | Errno::XDEV | Errno::PERM | Errno::OPNOTSUPP) => {
             return Linked::Impossible;
         }
         Err(errno) => return Linked::Ended(Ended::Absent(creating(errno))),
-    }
+    };
     Linked::Ended(match temporary.map(|temporary| put_in_place(dir, &temporary, &entry.name, true)) {
         Some(Err(failure)) => Ended::Absent(failure),
         Some(Ok(())) | None => Ended::Done,

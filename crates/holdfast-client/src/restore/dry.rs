@@ -13,7 +13,8 @@ use super::links::{Key, Links, Role, Waiter};
 use super::metadata::is_same;
 use super::options::Overwrite;
 use super::owners::{Ids, Owners};
-use super::planner::{PathSet, verdict};
+use super::planned::PathSet;
+use super::planner::verdict;
 use super::policy::{Verdict, decide};
 use super::report::{Failure, Report};
 use super::selection::{Manifest, Selection};
@@ -124,7 +125,7 @@ impl<'s, 'a> DryRun<'s, 'a> {
 
     fn other(&mut self, dir: &Dir, placed: &Placed) {
         let entry = &placed.entry;
-        match verdict(self.overwrite, dir, entry) {
+        match verdict(self.overwrite, dir, entry).map(|found| found.map(|(verdict, _)| verdict)) {
             Ok(None | Some(Verdict::Replace)) => self.write(placed),
             Ok(Some(Verdict::Mend)) => {
                 let ids = self.owners.resolve(&entry.metadata.owner);
@@ -153,12 +154,8 @@ impl<'s, 'a> DryRun<'s, 'a> {
 
     fn is_first_name(&mut self, placed: &Placed) -> bool {
         let Some(key) = Key::of(&placed.entry) else { return true };
-        let waiter = Waiter {
-            directory: Arc::clone(&placed.directory),
-            entry: placed.entry.clone(),
-            ids: Ids { uid: 0, gid: 0 },
-            replace: false,
-        };
+        let directory = Arc::clone(&placed.directory);
+        let waiter = Waiter::new(directory, placed.entry.clone(), Ids { uid: 0, gid: 0 }, false);
         match self.links.meet(key, waiter) {
             Role::First(first) => {
                 let named = super::links::Named {

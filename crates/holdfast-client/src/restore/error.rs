@@ -58,6 +58,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The system gave no random bytes, of which names are made that nobody can guess.
+    #[error("the system gives no random bytes: {0}")]
+    Random(String),
     /// The list of the image's entries could not be read.
     #[error("the list of entries: {0}")]
     Manifest(#[from] ReadError<depot::Error>),

@@ -13,7 +13,9 @@ use parking_lot::Mutex;
 use rustix::fs::{self as sys, AtFlags};
 use rustix::io::Errno;
 
-use super::create::{Ended, create_file, create_nameless, creation, link_open, put_in_place, write_small};
+use super::create::{
+    Ended, close, create_file, create_nameless, creating, creation, link_open, put_in_place, write_small,
+};
 use super::handle::Handle;
 use super::metadata::{Before, apply};
 use super::owners::Ids;
@@ -48,15 +50,21 @@ struct Open {
 }
 
 impl Open {
+    /// Asks the file system whether it has kept all that was written, as closing does, by closing a second descriptor:
+    /// what has no name yet cannot get one without the first.
+    fn flush(&self) -> rustix::io::Result<()> {
+        close(rustix::io::fcntl_dupfd_cloexec(&self.fd, 0)?)
+    }
+
     /// Gives it its name.
     fn place(&self, site: &Site<'_>, dir: &Dir, name: &[u8], replace: bool) -> Result<(), Failure> {
         match &self.temporary {
             Some(temporary) => put_in_place(dir, temporary, name, replace),
-            None if !replace => link_open(&self.fd, dir, name),
+            None if !replace => link_open(&self.fd, dir, name).map_err(creating),
             // A link replaces nothing, a renamed name does.
             None => {
-                let temporary = site.temporary_name();
-                link_open(&self.fd, dir, &temporary)?;
+                let link = |temporary: &[u8]| link_open(&self.fd, dir, temporary);
+                let (temporary, ()) = site.temporary.make(link).map_err(creating)?;
                 put_in_place(dir, &temporary, name, true)
             }
         }
@@ -117,7 +125,11 @@ impl FileJob {
         let Some(open) = self.open(site) else { return };
         match write_all_at(&open.fd, bytes, offset) {
             Ok(()) => site.report.wrote(bytes.len()),
-            Err(errno) => self.fail(Failure::System { doing: "write it", errno }),
+            Err(errno) => {
+                self.fail(Failure::System { doing: "write it", errno });
+                // What it took is free again, for smaller ones that may have room.
+                let _ = sys::ftruncate(&open.fd, 0);
+            }
         }
     }
 
@@ -167,11 +179,10 @@ impl FileJob {
             if let Some(fd) = create_nameless(site, &self.dir, mode) {
                 return Some(Open { fd, temporary: None, before });
             }
-            let temporary = site.temporary_name();
-            match create_file(&self.dir, &temporary, mode) {
-                Ok(fd) => Some(Open { fd, temporary: Some(temporary), before }),
-                Err(failure) => {
-                    self.fail(failure);
+            match site.temporary.make(|name| create_file(&self.dir, name, mode)) {
+                Ok((temporary, fd)) => Some(Open { fd, temporary: Some(temporary), before }),
+                Err(errno) => {
+                    self.fail(creating(errno));
                     None
                 }
             }
@@ -193,6 +204,10 @@ impl FileJob {
         }
         let handle = Handle::Open(open.fd.as_fd());
         let metadata = apply(handle, &self.entry.metadata, self.ids, open.before, &site.report.shortfalls);
+        if let Err(errno) = open.flush() {
+            let _ = sys::ftruncate(&open.fd, 0);
+            return Ended::Absent(Failure::System { doing: "write all of it", errno });
+        }
         match open.place(site, &self.dir, &self.entry.name, self.replace) {
             Ok(()) => {
                 self.placed.store(true, Ordering::Relaxed);

@@ -3,11 +3,13 @@
 //! The first name of a file that is met is written, by whatever thread. Names that are met while it is being written
 //! wait in its record; whoever finishes it gets them. A record goes when all names were met. If the first name cannot
 //! be written, the next one takes its place, so that one bad name costs no other.
+//!
+//! How many may wait is bounded by the window, in which they count; what their file consists of they share.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use holdfast_types::{Entry, FileId, Kind};
+use holdfast_types::{Content, Entry, FileId, Kind};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::owners::Ids;
@@ -37,9 +39,30 @@ pub(super) struct Named {
 #[derive(Debug)]
 pub(super) struct Waiter {
     pub(super) directory: Arc<[u8]>,
+    /// Without its content.
     pub(super) entry: Entry,
+    pub(super) content: Arc<Content>,
     pub(super) ids: Ids,
     pub(super) replace: bool,
+}
+
+impl Waiter {
+    pub(super) fn new(directory: Arc<[u8]>, mut entry: Entry, ids: Ids, replace: bool) -> Self {
+        let content = Arc::new(std::mem::take(&mut entry.content));
+        Self { directory, entry, content, ids, replace }
+    }
+
+    /// The whole entry again.
+    pub(super) fn into_entry(self) -> Entry {
+        Entry { content: Arc::unwrap_or_clone(self.content), ..self.entry }
+    }
+
+    /// Shares its content with another that waits, if it is the same: it may not be, if the file changed meanwhile.
+    fn share(&mut self, other: Option<&Self>) {
+        if let Some(other) = other.filter(|other| other.content == self.content) {
+            self.content = Arc::clone(&other.content);
+        }
+    }
 }
 
 /// What is to be done with a name.
@@ -76,7 +99,7 @@ impl Links {
     }
 
     /// A name is met.
-    pub(super) fn meet(&self, key: Key, waiter: Waiter) -> Role {
+    pub(super) fn meet(&self, key: Key, mut waiter: Waiter) -> Role {
         let mut records = self.records();
         let Some(record) = records.get_mut(&key) else {
             let unmet = waiter.entry.metadata.nlink.saturating_sub(1);
@@ -86,6 +109,7 @@ impl Links {
         record.unmet = record.unmet.saturating_sub(1);
         match &mut record.state {
             State::Writing(waiters) => {
+                waiter.share(waiters.last());
                 waiters.push(waiter);
                 Role::Waits
             }
@@ -133,11 +157,13 @@ impl Links {
 mod tests {
     use super::*;
     use crate::restore::testing;
+    use holdfast_types::Piece;
 
     fn waiter(name: &str, nlink: u32) -> Waiter {
         let mut entry = testing::entry(name.as_bytes(), Kind::File);
         (entry.metadata.dev, entry.metadata.ino, entry.metadata.nlink) = (1, 7, nlink);
-        Waiter { directory: b"/d".as_slice().into(), entry, ids: Ids { uid: 0, gid: 0 }, replace: false }
+        entry.content.pieces = vec![Piece::Hole { length: 7 }];
+        Waiter::new(b"/d".as_slice().into(), entry, Ids { uid: 0, gid: 0 }, false)
     }
 
     fn named(name: &str) -> Named {
@@ -177,5 +203,19 @@ mod tests {
         assert!(matches!(links.meet(key(), waiter("a", 2)), Role::First(_)));
         assert!(links.failed(key()).is_none());
         assert!(matches!(links.meet(key(), waiter("b", 2)), Role::First(_)));
+    }
+
+    #[test]
+    fn names_that_wait_keep_one_list_of_pieces() {
+        let links = Links::default();
+        let mut changed = waiter("d", 4);
+        changed.content = Arc::new(Content::default());
+        assert!(matches!(links.meet(key(), waiter("a", 4)), Role::First(_)));
+        for other in [waiter("b", 4), waiter("c", 4), changed] {
+            assert!(matches!(links.meet(key(), other), Role::Waits));
+        }
+        let waiters = links.written(key(), named("a"));
+        assert!(Arc::ptr_eq(&waiters[0].content, &waiters[1].content));
+        assert!(waiters[2].content.pieces.is_empty() && waiters[0].content.pieces.len() == 1);
     }
 }

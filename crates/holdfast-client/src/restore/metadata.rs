@@ -43,10 +43,9 @@ pub(super) fn apply(
     let mut mode = metadata.mode & 0o7777;
     let mut result = Ok(());
     if before.ids != Some(ids) {
-        match own(handle, ids, shortfalls) {
-            Ok(dropped) => mode &= !dropped,
-            Err(failure) => result = Err(failure),
-        }
+        let (allowed, owned) = own(handle, ids, shortfalls);
+        mode &= allowed;
+        result = owned;
     }
     if before.acl && metadata.kind != Kind::Symlink {
         remove_inherited(handle, metadata);
@@ -100,25 +99,30 @@ fn same(stat: &Stat, present: &[Xattr], metadata: &Metadata, ids: Ids) -> bool {
     same_mode && same_xattrs && ids_of(stat) == ids && mtime_of(stat) == metadata.mtime
 }
 
-/// Gives it to its owner, as far as this process may. Returns the mode bits that must go because it did not succeed:
-/// a program that was setuid for one user must not become setuid for another.
-fn own(handle: Handle<'_>, ids: Ids, shortfalls: &Shortfalls) -> Result<u32, Failure> {
+/// Gives it to its owner, as far as this process may. Returns also the mode bits that it may have after that.
+fn own(handle: Handle<'_>, ids: Ids, shortfalls: &Shortfalls) -> (u32, Result<(), Failure>) {
     let refused = match handle.chown(Some(ids.uid), ids.gid) {
-        Ok(()) => return Ok(0),
+        Ok(()) => return (0o7777, Ok(())),
         Err(errno) => errno,
     };
-    if !matches!(refused, Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) {
-        return Err(Failure::System { doing: "set the owner", errno: refused });
-    }
-    // A user may give his files to his other groups, though not to other users.
-    let _ = handle.chown(None, ids.gid);
-    let now = handle.stat().map(|stat| ids_of(&stat)).map_err(Failure::doing("read the owner"))?;
-    if now != ids {
+    let result = if matches!(refused, Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) {
+        // A user may give his files to his other groups, though not to other users.
+        let _ = handle.chown(None, ids.gid);
+        Ok(())
+    } else {
+        Err(Failure::System { doing: "set the owner", errno: refused })
+    };
+    let now = handle.stat().map(|stat| ids_of(&stat));
+    if result.is_ok() && now != Ok(ids) {
         shortfalls.owners.fetch_add(1, Relaxed);
     }
-    let setuid = if now.uid == ids.uid { 0 } else { SETUID };
-    let setgid = if now.gid == ids.gid { 0 } else { SETGID };
-    Ok(setuid | setgid)
+    (allowed_of(now, ids), result)
+}
+
+/// The mode bits that a thing may have whose owner could not be set: a program that was setuid or setgid for some must
+/// not become so for others. Only who is seen to be its owner already, where a file system refuses all chown, counts.
+fn allowed_of(now: rustix::io::Result<Ids>, wished: Ids) -> u32 {
+    if now == Ok(wished) { 0o7777 } else { !(SETUID | SETGID) & 0o7777 }
 }
 
 fn set_mode(handle: Handle<'_>, mode: u32, shortfalls: &Shortfalls) -> Result<(), Failure> {
@@ -179,4 +183,31 @@ fn ours(xattrs: &[Xattr]) -> impl Iterator<Item = &Xattr> {
     xattrs.iter().filter(|xattr| {
         !xattr.name.starts_with(b"security.") || xattr.name.as_slice() == b"security.capability"
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use rustix::fs::{Mode, OFlags};
+
+    #[test]
+    fn what_cannot_be_given_to_its_owner_is_no_program_for_another() {
+        let wished = Ids { uid: 5, gid: 6 };
+        for now in [Ok(Ids { uid: 0, ..wished }), Ok(Ids { gid: 0, ..wished }), Err(Errno::IO)] {
+            assert_eq!(allowed_of(now, wished), 0o1777, "{now:?}");
+        }
+        assert_eq!(allowed_of(Ok(wished), wished), 0o7777);
+    }
+
+    #[test]
+    fn an_owner_that_cannot_be_set_for_any_reason_takes_the_bits_along() {
+        // A descriptor that only points refuses `fchown` with an error that is a fault.
+        let fd = rustix::fs::open(".", OFlags::PATH, Mode::empty()).unwrap();
+        let ids = Ids { uid: 54_321, gid: 54_322 };
+        let (allowed, result) = own(Handle::Open(fd.as_fd()), ids, &Shortfalls::default());
+        assert!(matches!(result, Err(Failure::System { errno: Errno::BADF, .. })), "{result:?}");
+        assert_eq!(allowed, 0o1777);
+    }
 }

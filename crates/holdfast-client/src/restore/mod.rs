@@ -11,9 +11,12 @@
 //! | `settle`, `links` | what follows from it for its other names? |
 //! | `directories` | second pass: metadata of directories |
 //! | `metadata`, `handle`, `owners` | what is set, in which order, with which calls? |
-//! | `target` | how is a directory reached without ever leaving the target? |
+//! | `identity` | is what a name leads to still what was made or seen there? |
+//! | `temporary` | what is a thing called that is not ready? |
+//! | `target`, `follow` | how is a directory reached without ever leaving the target? |
 //! | `policy` | what if the name is taken? |
-//! | `report` | what went wrong, and does it end the run? |
+//! | `planned` | what must the second pass know of the first? |
+//! | `report`, `full` | what went wrong, and does it end the run? |
 //! | `dry` | what would a restore do? |
 //! | [`tar`], `pax`, `member_order` | the image as a POSIX pax stream |
 //! | `cat` | the content of one file |
@@ -24,8 +27,8 @@
 //!
 //! A restore that is killed leaves nothing of files of many chunks, for they have no name until they are whole; on file
 //! systems that cannot do that, and in the moment of replacing, under names that begin with `.holdfast-restore-`, which may
-//! be deleted. What stands under its own name is whole, unless it was small, and new
-//! in a new directory, and the kill fell between its creation and its one write: `--overwrite changed` mends that too.
+//! be deleted. What stands under its own name is whole, unless it was small, its name was free, and the kill fell between
+//! its creation and its one write: `--overwrite changed` mends that too.
 
 mod cat;
 mod create;
@@ -33,13 +36,17 @@ mod directories;
 mod dry;
 mod error;
 mod file;
+mod follow;
+mod full;
 mod handle;
+mod identity;
 mod links;
 mod member_order;
 mod metadata;
 mod options;
 mod owners;
 mod pax;
+mod planned;
 mod planner;
 mod policy;
 mod report;
@@ -48,13 +55,13 @@ mod settle;
 mod site;
 pub mod tar;
 mod target;
+mod temporary;
 #[cfg(test)]
 mod testing;
 mod window;
 mod worker;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::thread;
 
 use holdfast_format::manifest::{Reader, Root};
@@ -67,11 +74,13 @@ use crate::depot::ReadDepot;
 use crate::progress::{Progress, Watcher};
 use links::Links;
 use owners::Owners;
+use planned::Planned;
 use planner::Planner;
 use report::Report;
 use selection::Selection;
 use site::{Site, umask};
 use target::{Missing, open_target};
+use temporary::Temporary;
 use window::{Bounds, Window};
 
 /// Restores an image, or the chosen paths of it, below a target.
@@ -94,22 +103,22 @@ pub fn run(
     }
     let report = Report::new(progress, watcher);
     let missing = if options.dry_run { Missing::Tell } else { Missing::Make };
-    let top = open_target(&options.target, selection.base(), missing)?.map(Arc::new);
+    let top = open_target(&options.target, selection.base(), roots, missing)?.map(Arc::new);
     let mut owners = Owners::new(options.numeric_ids);
     let Some(top) = top.clone().filter(|_| !options.dry_run) else {
         dry::DryRun::new(&report, options.overwrite, owners, top).run(&selection, &manifest);
         return report.finish();
     };
-    let (links, serial) = (Links::default(), AtomicU64::new(0));
+    let (links, temporary) = (Links::default(), Temporary::new()?);
     let links_open_files = std::path::Path::new("/proc/self/fd").is_dir();
-    let site = Site { depot, manifest, report, links, top, umask: umask(), links_open_files, serial };
-    let untouched = write(&site, &selection, options, &mut owners);
-    directories::finish(&site, &selection, &mut owners, &untouched);
+    let site = Site { depot, manifest, report, links, top, umask: umask(), links_open_files, temporary };
+    let planned = write(&site, &selection, options, &mut owners);
+    directories::finish(&site, &selection, &mut owners, &planned);
     site.report.finish()
 }
 
 /// The first pass, planned by this thread and written by others.
-fn write(site: &Site<'_>, selection: &Selection, options: &Options, owners: &mut Owners) -> planner::PathSet {
+fn write(site: &Site<'_>, selection: &Selection, options: &Options, owners: &mut Owners) -> Planned {
     let (sender, tasks) = crossbeam_channel::unbounded();
     thread::scope(|scope| {
         for _ in 0..threads(options.threads) {

@@ -1,8 +1,6 @@
 //! Goes through the manifest once: makes directories, decides about every name that is taken, and fills windows with
 //! the rest. Writes no content; directories get their metadata in a second pass (`directories`).
 
-use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -12,9 +10,11 @@ use rustix::fs::{self as sys, AtFlags, Mode};
 use rustix::io::Errno;
 
 use super::file::FileJob;
+use super::identity::Identity;
 use super::links::{Key, Role, Waiter};
 use super::options::Overwrite;
 use super::owners::{Ids, Owners};
+use super::planned::Planned;
 use super::policy::{Verdict, decide};
 use super::report::Failure;
 use super::selection::Selection;
@@ -23,23 +23,6 @@ use super::target::{Dir, Missing, Walk};
 use super::window::{Act, Item, Want, Window};
 use crate::depot;
 
-/// Directories, by hashes of their source paths: a few bytes each, however long the paths are.
-#[derive(Default)]
-pub(super) struct PathSet {
-    hasher: RandomState,
-    hashes: HashSet<u64>,
-}
-
-impl PathSet {
-    pub(super) fn insert(&mut self, path: &[u8]) {
-        self.hashes.insert(self.hasher.hash_one(path));
-    }
-
-    pub(super) fn contains(&self, path: &[u8]) -> bool {
-        self.hashes.contains(&self.hasher.hash_one(path))
-    }
-}
-
 /// The first pass.
 pub(super) struct Planner<'s, 'a> {
     site: &'s Site<'a>,
@@ -47,8 +30,7 @@ pub(super) struct Planner<'s, 'a> {
     walk: Walk,
     owners: &'s mut Owners,
     window: Window,
-    /// Directories whose metadata stay as they are: they were there, or could not be made.
-    untouched: PathSet,
+    planned: Planned,
     /// A directory that cannot be entered; what is below it comes next.
     blocked: Option<Vec<u8>>,
     /// The last entry that could be read.
@@ -63,23 +45,28 @@ impl<'s, 'a> Planner<'s, 'a> {
         window: Window,
     ) -> Self {
         let walk = Walk::new(Arc::clone(&site.top), Missing::Make);
-        let (untouched, last) = (PathSet::default(), site.top.source.to_vec());
-        Self { site, overwrite, walk, owners, window, untouched, blocked: None, last }
+        let (planned, last) = (Planned::default(), site.top.source.to_vec());
+        Self { site, overwrite, walk, owners, window, planned, blocked: None, last }
     }
 
-    /// Goes through all chosen entries. Returns the directories that the second pass must leave alone.
-    pub(super) fn run(mut self, selection: &Selection) -> PathSet {
+    /// Goes through all chosen entries. Returns what the second pass must know.
+    pub(super) fn run(mut self, selection: &Selection) -> Planned {
+        let mut taken = 0;
         for item in selection.entries(&self.site.manifest) {
             if self.site.report.stopped() {
-                return self.untouched;
+                self.planned.taken = Some(taken);
+                return self.planned;
             }
             match item {
-                Ok(placed) => self.take(placed),
+                Ok(placed) => {
+                    taken += 1;
+                    self.take(placed);
+                }
                 Err(error) => self.lost(&error),
             }
         }
         self.window.flush(self.site);
-        self.untouched
+        self.planned
     }
 
     /// A part of the manifest cannot be read: what it lists is not known, only what came before it.
@@ -89,7 +76,7 @@ impl<'s, 'a> Planner<'s, 'a> {
         };
         let number = entries.map_or("some".to_owned(), |entries| entries.to_string());
         let reason = format!("{number} entries after this one are lost, their list cannot be read: {error}");
-        self.site.report.failed(self.last.clone(), Failure::Reason(reason));
+        self.site.failed(self.last.clone(), Failure::Reason(reason));
     }
 
     fn take(&mut self, Placed { directory, entry }: Placed) {
@@ -116,7 +103,7 @@ impl<'s, 'a> Planner<'s, 'a> {
     fn top(&mut self, entry: &Entry) {
         self.last.push(b'/');
         if !self.site.top.traits.made && self.keeps_directories() {
-            self.untouched.insert(b"/");
+            self.planned.untouched.insert(b"/");
         }
         self.site.report.done(entry);
     }
@@ -133,10 +120,11 @@ impl<'s, 'a> Planner<'s, 'a> {
             Ok(dir) => Some(dir),
             Err(failure) => {
                 // If it could not be made, that was told.
-                if !self.untouched.contains(directory) {
-                    self.untouched.insert(directory);
-                    self.site.report.failed(directory.to_vec(), failure);
+                if !self.planned.untouched.contains(directory) {
+                    self.planned.untouched.insert(directory);
+                    self.site.failed(directory.to_vec(), failure);
                 }
+                self.planned.unreachable.insert(directory);
                 self.blocked = Some(directory.to_vec());
                 None
             }
@@ -149,13 +137,13 @@ impl<'s, 'a> Planner<'s, 'a> {
                 if made {
                     self.walk.remember_made(dir, &entry.name);
                 } else if self.keeps_directories() {
-                    self.untouched.insert(&self.last);
+                    self.planned.untouched.insert(&self.last);
                 }
                 self.site.report.done(entry);
             }
             Err(failure) => {
-                self.untouched.insert(&self.last);
-                self.site.report.failed(self.last.clone(), failure);
+                self.planned.untouched.insert(&self.last);
+                self.site.failed(self.last.clone(), failure);
             }
         }
     }
@@ -193,37 +181,41 @@ impl<'s, 'a> Planner<'s, 'a> {
         let ids = self.owners.resolve(&entry.metadata.owner);
         // Where this run made the directory, no name is taken.
         let verdict = if dir.traits.made { Ok(None) } else { verdict(self.overwrite, &dir, &entry) };
-        let report = &self.site.report;
         match verdict {
-            Ok(None) => self.plan(dir, entry, ids, false, false),
-            Ok(Some(Verdict::Replace)) => self.plan(dir, entry, ids, true, false),
-            Ok(Some(Verdict::Mend)) => self.plan(dir, entry, ids, true, true),
-            Ok(Some(Verdict::Keep)) => {
-                report.kept.fetch_add(1, Relaxed);
+            Ok(None) => self.plan(dir, entry, ids, false, None),
+            Ok(Some((Verdict::Replace, _))) => self.plan(dir, entry, ids, true, None),
+            Ok(Some((Verdict::Mend, seen))) => self.plan(dir, entry, ids, true, Some(seen)),
+            Ok(Some((Verdict::Keep, _))) => {
+                self.site.report.kept.fetch_add(1, Relaxed);
             }
-            Ok(Some(Verdict::Refuse(reason))) => {
-                report.failed(self.last.clone(), Failure::Reason(reason.to_owned()));
+            Ok(Some((Verdict::Refuse(reason), _))) => {
+                self.site.failed(self.last.clone(), Failure::Reason(reason.to_owned()));
             }
-            Err(failure) => report.failed(self.last.clone(), failure),
+            Err(failure) => self.site.failed(self.last.clone(), failure),
         }
     }
 
-    fn plan(&mut self, dir: Arc<Dir>, entry: Entry, ids: Ids, replace: bool, mend: bool) {
-        let mut waiter = Waiter { directory: Arc::clone(&dir.source), entry, ids, replace };
+    fn plan(&mut self, dir: Arc<Dir>, entry: Entry, ids: Ids, replace: bool, mend: Option<Identity>) {
+        let mut waiter = Waiter::new(Arc::clone(&dir.source), entry, ids, replace);
         if let Some(key) = Key::of(&waiter.entry) {
             match self.site.links.meet(key, waiter) {
                 Role::First(first) => waiter = *first,
                 Role::Link(waiter, first) => {
                     return self.window.add_item(Item { dir, act: Act::Link(waiter, first) });
                 }
-                Role::Waits => return,
+                Role::Waits => return self.window.add_waiter(),
             }
         }
         let act = match waiter.entry.metadata.kind {
-            _ if mend => Act::Mend(waiter.entry, ids),
-            Kind::File if waiter.entry.content.pieces.is_empty() && !replace => Act::Empty(waiter.entry, ids),
-            Kind::File => return self.file(dir, waiter.entry, ids, replace),
-            _ => Act::Node(Box::new(waiter)),
+            kind if kind != Kind::File && mend.is_none() => Act::Node(Box::new(waiter)),
+            _ => {
+                let entry = waiter.into_entry();
+                match mend {
+                    Some(seen) => Act::Mend(entry, ids, seen),
+                    None if entry.content.pieces.is_empty() && !replace => Act::Empty(entry, ids),
+                    None => return self.file(dir, entry, ids, replace),
+                }
+            }
         };
         self.window.add_item(Item { dir, act });
     }
@@ -259,8 +251,12 @@ impl<'s, 'a> Planner<'s, 'a> {
     }
 }
 
-/// What to do about an entry in a directory that was there before; `None`: its name is free.
-pub(super) fn verdict(overwrite: Overwrite, dir: &Dir, entry: &Entry) -> Result<Option<Verdict>, Failure> {
+/// What to do about an entry in a directory that was there before, and what is there; `None`: its name is free.
+pub(super) fn verdict(
+    overwrite: Overwrite,
+    dir: &Dir,
+    entry: &Entry,
+) -> Result<Option<(Verdict, Identity)>, Failure> {
     let existing = dir.existing(&entry.name)?;
-    Ok(existing.map(|existing| decide(overwrite, &existing, entry)))
+    Ok(existing.map(|existing| (decide(overwrite, &existing, entry), existing.identity)))
 }

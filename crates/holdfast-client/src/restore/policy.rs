@@ -3,6 +3,7 @@
 use holdfast_types::{Entry, Kind, Timestamp};
 use rustix::fs::{FileType, Stat};
 
+use super::identity::Identity;
 use super::options::Overwrite;
 
 /// What stands at an entry's name in the target.
@@ -13,6 +14,8 @@ pub(super) struct Existing {
     pub(super) mtime: Timestamp,
     pub(super) device: u64,
     pub(super) link_target: Vec<u8>,
+    /// Which one it is of all things there.
+    pub(super) identity: Identity,
 }
 
 impl Existing {
@@ -24,6 +27,7 @@ impl Existing {
             mtime: mtime_of(stat),
             device: stat.st_rdev,
             link_target: Vec::new(),
+            identity: Identity::of(stat),
         }
     }
 }
@@ -111,7 +115,8 @@ mod tests {
     fn there(kind: Kind, size: u64, seconds: i64) -> Existing {
         let mtime = Timestamp { seconds, nanos: 5 };
         let device = rustix::fs::makedev(1, 3);
-        Existing { kind: Some(kind), size, mtime, device, link_target: b"there".to_vec() }
+        let (link_target, identity) = (b"there".to_vec(), Identity { dev: 1, ino: 2 });
+        Existing { kind: Some(kind), size, mtime, device, link_target, identity }
     }
 
     #[track_caller]

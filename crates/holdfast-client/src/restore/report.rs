@@ -1,5 +1,5 @@
 //! Takes note of what a restore does and what goes wrong, from all its threads, and says whether it should go on.
-//! Does not decide what an entry's trouble means for that entry.
+//! Does not decide what an entry's trouble means for that entry, or for the run (`full`).
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -125,20 +125,10 @@ impl<'a> Report<'a> {
         Progress::add(&self.progress.bytes_read, u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 
-    /// One entry's trouble. A full or read-only target ends the run: every later entry would say the same.
+    /// One entry's trouble.
     pub(super) fn failed(&self, path: Vec<u8>, failure: Failure) {
-        match failure {
-            Failure::System { errno: errno @ (Errno::NOSPC | Errno::DQUOT), .. } => {
-                self.stop(Error::Full { path, source: errno.into() });
-            }
-            Failure::System { errno: errno @ Errno::ROFS, .. } => {
-                self.stop(Error::ReadOnly { path, source: errno.into() });
-            }
-            failure => {
-                Progress::add(&self.progress.errors, 1);
-                self.watcher.fault(&Fault { path, reason: failure.to_string() });
-            }
-        }
+        Progress::add(&self.progress.errors, 1);
+        self.watcher.fault(&Fault { path, reason: failure.to_string() });
     }
 
     /// Ends the run. The first reason counts.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use holdfast_types::{Entry, EntryFlags, Kind, Piece};
+use holdfast_types::{Content, Entry, EntryFlags, Kind, Piece};
 
 use super::create::{Ended, Linked, link, make_node};
 use super::file::FileJob;
@@ -42,11 +42,11 @@ pub(super) fn tell(site: &Site<'_>, directory: &[u8], entry: &Entry, ended: Ende
             true
         }
         Ended::Flawed(failure) => {
-            report.failed(path(), failure);
+            site.failed(path(), failure);
             true
         }
         Ended::Absent(failure) => {
-            report.failed(path(), failure);
+            site.failed(path(), failure);
             false
         }
         Ended::Omitted => false,
@@ -93,12 +93,13 @@ pub(super) fn link_or_write(site: &Site<'_>, dir: Arc<Dir>, waiter: &Waiter, fir
 
 /// Writes an entry here and now, chunk by chunk: for the few that come out of turn.
 fn write_alone(site: &Site<'_>, dir: Arc<Dir>, waiter: &Waiter) -> Ended {
-    let Waiter { entry, ids, replace, .. } = waiter;
+    let Waiter { entry, content, ids, replace, .. } = waiter;
     if entry.metadata.kind != Kind::File {
         return make_node(site, &dir, entry, *ids, *replace);
     }
-    let pieces = site.manifest.pieces(&entry.content);
-    let job = FileJob::in_parts(dir, entry.clone(), *ids, *replace);
+    let pieces = site.manifest.pieces(content);
+    let entry = Entry { content: Content::clone(content), ..entry.clone() };
+    let job = FileJob::in_parts(dir, entry, *ids, *replace);
     let mut offset = 0;
     for piece in pieces {
         let length = piece.as_ref().map_or(0, Piece::length);

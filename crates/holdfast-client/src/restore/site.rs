@@ -1,12 +1,12 @@
 //! What all threads of one restore share. Nothing happens here.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::links::Links;
 use super::report::Report;
 use super::selection::Manifest;
 use super::target::Dir;
+use super::temporary::Temporary;
 use crate::depot::ReadDepot;
 
 /// The shared part of a restore.
@@ -21,16 +21,7 @@ pub(super) struct Site<'a> {
     pub(super) umask: u32,
     /// Files without a name can be given one: /proc is there.
     pub(super) links_open_files: bool,
-    /// Makes temporary names differ.
-    pub(super) serial: AtomicU64,
-}
-
-impl Site<'_> {
-    /// A name for something that is not ready. Begins alike, so that a person finds what a killed restore left.
-    pub(super) fn temporary_name(&self) -> Vec<u8> {
-        let number = self.serial.fetch_add(1, Relaxed);
-        format!(".holdfast-restore-{:x}-{number:x}", std::process::id()).into_bytes()
-    }
+    pub(super) temporary: Temporary,
 }
 
 /// The process's umask. Setting it is the only call that tells it, and would touch every thread: the kernel's status

@@ -119,12 +119,8 @@ impl<W: Write> Stream<'_, '_, W> {
         let Some(key) = Key::of(entry) else {
             return self.member(placed).map(|_| ());
         };
-        let waiter = Waiter {
-            directory: Arc::clone(&placed.directory),
-            entry: entry.clone(),
-            ids: Ids { uid: 0, gid: 0 },
-            replace: false,
-        };
+        let waiter =
+            Waiter::new(Arc::clone(&placed.directory), placed.entry.clone(), Ids { uid: 0, gid: 0 }, false);
         match self.links.meet(key, waiter) {
             Role::Link(_, first) => {
                 let first = holdfast_types::join(&first.directory, &first.name);

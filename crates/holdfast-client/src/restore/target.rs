@@ -1,6 +1,7 @@
-//! Directories of the target, reached by descriptors from its top, one component at a time, never through a symlink.
-//! What an image holds, or what someone plants in the target meanwhile, cannot lead out of it, and a path may be of
-//! any length. Writes nothing but the directories on the way.
+//! Directories of the target, reached by descriptors from its top, one component at a time, never through a symlink,
+//! but for those that lead to what is restored in place (`follow`). What an image holds, or what someone plants in the
+//! target meanwhile, cannot lead out of it, and a path may be of any length. Writes nothing but the directories on the
+//! way.
 
 use std::collections::HashSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,6 +13,7 @@ use rustix::fs::{self as sys, AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::error::Error;
+use super::follow::{Above, follow};
 use super::handle::{Handle, ids_of, proc_path};
 use super::metadata::{clear_acls, passes_acl_on};
 use super::options::Target;
@@ -24,7 +26,8 @@ use super::selection::below;
 const OPEN_MAX: usize = 32;
 /// Directories that are remembered as new in an old one. One that is forgotten is taken for old, which is only slower.
 const MADE_MAX: usize = 65_536;
-const POINT: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+pub(super) const POINT: OFlags =
+    OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// A directory of the target.
 pub(super) struct Dir {
@@ -32,6 +35,8 @@ pub(super) struct Dir {
     /// Its path on the source, for messages and to come back to it.
     pub(super) source: Arc<[u8]>,
     pub(super) traits: Traits,
+    /// Directories that may be symlinks.
+    above: Arc<Above>,
 }
 
 /// What a directory means for what is made in it.
@@ -65,6 +70,10 @@ impl Dir {
         Ok(Some(existing))
     }
 
+    fn child(&self, fd: OwnedFd, name: &[u8], traits: Traits) -> Self {
+        Self { fd, source: self.path_of(name).into(), traits, above: Arc::clone(&self.above) }
+    }
+
     /// The source path of a name in it.
     pub(super) fn path_of(&self, name: &[u8]) -> Vec<u8> {
         join(&self.source, name)
@@ -80,14 +89,19 @@ pub(super) enum Missing {
     Tell,
 }
 
-/// Opens the target itself; makes it if it may. `None`: it is missing.
-pub(super) fn open_target(target: &Target, base: &[u8], missing: Missing) -> Result<Option<Dir>, Error> {
-    let path = match target {
-        Target::Directory(path) => path.as_path(),
-        Target::InPlace => Path::new("/"),
+/// Opens the target itself, for an image of these roots; makes it if it may. `None`: it is missing.
+pub(super) fn open_target(
+    target: &Target,
+    base: &[u8],
+    roots: &[Vec<u8>],
+    missing: Missing,
+) -> Result<Option<Dir>, Error> {
+    let (path, above) = match target {
+        Target::Directory(path) => (path.as_path(), Above::default()),
+        Target::InPlace => (Path::new("/"), Above::of(roots)),
     };
     let failed = |source| Error::Target { path: path.to_owned(), source };
-    // The user's own choice may be a symlink: the one place where one is followed.
+    // The user's own choice may be a symlink.
     let open = || sys::openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
     let (fd, made) = match open() {
         Ok(fd) => (fd, false),
@@ -99,7 +113,7 @@ pub(super) fn open_target(target: &Target, base: &[u8], missing: Missing) -> Res
         Err(errno) => return Err(failed(errno.into())),
     };
     let traits = look(&fd, made, true);
-    Ok(Some(Dir { fd, source: Arc::from(base), traits }))
+    Ok(Some(Dir { fd, source: Arc::from(base), traits, above: Arc::new(above) }))
 }
 
 /// What a directory that was just opened means for what is made in it.
@@ -162,9 +176,8 @@ impl Walk {
         let mut dir =
             open.and_then(|at| self.levels[at].dir.clone()).unwrap_or_else(|| Arc::clone(&self.top));
         for level in &self.levels[open.map_or(0, |at| at + 1)..] {
-            let fd =
-                sys::openat(dir.fd(), level.name.as_slice(), POINT, Mode::empty()).map_err(way_blocked)?;
-            dir = Arc::new(Dir { fd, source: dir.path_of(&level.name).into(), traits: level.traits });
+            let fd = open_child(&dir, &level.name)?;
+            dir = Arc::new(dir.child(fd, &level.name, level.traits));
         }
         if let Some(last) = self.levels.last_mut() {
             last.dir = Some(Arc::clone(&dir));
@@ -173,22 +186,21 @@ impl Walk {
     }
 
     fn descend(&mut self, parent: &Dir, name: &[u8]) -> Result<Arc<Dir>, Failure> {
-        let path = parent.path_of(name);
-        let mut made = self.made.remove(&path) || parent.traits.made;
+        let mut made = self.made.remove(&parent.path_of(name)) || parent.traits.made;
         let fd = match open_child(parent, name) {
-            Err(Errno::NOENT) if self.missing == Missing::Make => {
+            Err(Failure::System { errno: Errno::NOENT, .. }) if self.missing == Missing::Make => {
                 sys::mkdirat(parent.fd(), name, Mode::from_raw_mode(0o777))
                     .map_err(Failure::doing("make the directory"))?;
                 made = true;
-                open_child(parent, name).map_err(way_blocked)?
+                open_child(parent, name)?
             }
-            result => result.map_err(way_blocked)?,
+            result => result?,
         };
         if made && parent.traits.acl && self.missing == Missing::Make {
             clear_acls(Handle::Pointing(fd.as_fd()));
         }
         let traits = look(&fd, made, false);
-        let dir = Arc::new(Dir { fd, source: path.into(), traits });
+        let dir = Arc::new(parent.child(fd, name, traits));
         self.levels.push(Level { name: name.to_vec(), traits, dir: Some(Arc::clone(&dir)) });
         if let Some(far) = self.levels.len().checked_sub(OPEN_MAX + 1) {
             self.levels[far].dir = None;
@@ -197,24 +209,31 @@ impl Walk {
     }
 }
 
-fn open_child(parent: &Dir, name: &[u8]) -> rustix::io::Result<OwnedFd> {
+fn open_child(parent: &Dir, name: &[u8]) -> Result<OwnedFd, Failure> {
     // The reader has checked it; this is the last place that can keep a name from leading elsewhere.
-    check_component(name).map_err(|_| Errno::INVAL)?;
-    sys::openat(parent.fd(), name, POINT, Mode::empty())
+    check_component(name).map_err(|_| way_blocked(Errno::INVAL))?;
+    match sys::openat(parent.fd(), name, POINT, Mode::empty()) {
+        Err(Errno::NOTDIR | Errno::LOOP) if parent.above.has(&parent.path_of(name)) => {
+            follow(parent.fd(), name)
+        }
+        result => result.map_err(way_blocked),
+    }
 }
 
 /// Opens the directory that stands for this one of the source, from the top: for what is far from the walk.
 pub(super) fn open_from_top(top: &Dir, source: &Arc<[u8]>) -> Result<Dir, Failure> {
-    let mut fd = sys::openat(top.fd(), c".", POINT, Mode::empty()).map_err(way_blocked)?;
+    let fd = sys::openat(top.fd(), c".", POINT, Mode::empty()).map_err(way_blocked)?;
+    let mut dir =
+        Dir { fd, source: Arc::clone(&top.source), traits: top.traits, above: Arc::clone(&top.above) };
     for part in below(source, &top.source).split(|byte| *byte == b'/').filter(|part| !part.is_empty()) {
-        check_component(part).map_err(|_| way_blocked(Errno::INVAL))?;
-        fd = sys::openat(&fd, part, POINT, Mode::empty()).map_err(way_blocked)?;
+        let fd = open_child(&dir, part)?;
+        dir = dir.child(fd, part, Traits::default());
     }
-    let traits = look(&fd, false, true);
-    Ok(Dir { fd, source: Arc::clone(source), traits })
+    dir.traits = look(&dir.fd, false, true);
+    Ok(dir)
 }
 
-fn way_blocked(errno: Errno) -> Failure {
+pub(super) fn way_blocked(errno: Errno) -> Failure {
     match errno {
         Errno::NOTDIR | Errno::LOOP => Failure::Reason(
             "a symlink or file stands in the target where a directory should be; symlinks there are not followed"

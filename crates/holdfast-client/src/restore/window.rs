@@ -9,6 +9,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::error::Error;
 use super::file::FileJob;
+use super::identity::Identity;
 use super::links::{Named, Waiter};
 use super::owners::Ids;
 use super::report::Failure;
@@ -45,8 +46,8 @@ pub(super) enum Act {
     Node(Box<Waiter>),
     /// A link to this name.
     Link(Box<Waiter>, Named),
-    /// It is there: compare, and mend.
-    Mend(Entry, Ids),
+    /// This is there: compare, and mend.
+    Mend(Entry, Ids, Identity),
 }
 
 /// Work for one thread at one time.
@@ -144,6 +145,11 @@ impl Window {
     pub(super) fn add_item(&mut self, item: Item) {
         self.count(&item.dir);
         self.items.push(item);
+    }
+
+    /// A name comes in that waits for one that is in this window, or in one that is being written.
+    pub(super) fn add_waiter(&mut self) {
+        self.entries += 1;
     }
 
     /// A file comes in; its chunks follow.

@@ -84,8 +84,8 @@ fn make(site: &Site<'_>, item: &Item) {
             let ended = link_or_write(site, dir.clone(), waiter, first);
             tell(site, &dir.source, &waiter.entry, ended);
         }
-        Act::Mend(entry, ids) => {
-            let ended: Ended = mend_in_place(site, dir, entry, *ids);
+        Act::Mend(entry, ids, seen) => {
+            let ended: Ended = mend_in_place(site, dir, entry, *ids, *seen);
             settle(site, &dir.source, entry, ended);
         }
     }

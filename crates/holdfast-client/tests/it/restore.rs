@@ -1,11 +1,12 @@
 //! The writing side, from real vaults in memory to real file systems: fidelity, hostile images and targets, names that
-//! are taken, partial selections, damage, streams, no privileges.
+//! are taken, partial selections, damage, changes meanwhile, streams, no privileges.
 
 mod damage;
 mod fidelity;
 mod hostile;
 mod overwrite;
 mod parts;
+mod passes;
 mod streams;
 mod unprivileged;
 

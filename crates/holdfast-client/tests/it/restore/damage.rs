@@ -251,6 +251,53 @@ fn a_full_disk_ends_the_run_with_one_error() {
             .unwrap()
             .all(|file| file.unwrap().metadata().unwrap().size() == 60_000)
     );
+    assert_eq!(fs::metadata(target.path().join("r")).unwrap().mode() & 0o7777, 0o755, "it is not shut");
+}
+
+#[test]
+fn another_file_system_that_is_full_or_read_only_costs_what_lies_there() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    for (options, reason) in [("size=64k", "No space left"), ("ro", "Read-only")] {
+        let target = tempfile::tempdir().unwrap();
+        let place = target.path().join("r/m");
+        fs::create_dir_all(&place).unwrap();
+        let Some(_mounted) = Mounted::tmpfs(&place, options) else { return };
+        let depot = Depot::new();
+        let pieces = (0..4).map(|byte| depot.chunk(&[byte; 60_000])).collect();
+        let image = Image::default()
+            .directory("/r")
+            .directory("/r/a")
+            .with("/r/m/large", file_of(pieces))
+            .with("/r/z", depot.file(b"z"));
+        let root = depot.store(image);
+        let (outcome, faults) = depot.restore(root, &to(target.path()));
+        assert!(faults.len() == 1 && faults[0].starts_with("/r/m/large: "), "{faults:?}");
+        assert!(faults[0].contains(reason), "{faults:?}");
+        assert_eq!((outcome.counts.files, outcome.counts.errors), (1, 1));
+        assert_eq!(tree(target.path()), ["r", "r/a", "r/m", "r/z = z"]);
+        assert_eq!(fs::metadata(target.path().join("r/a")).unwrap().mode() & 0o7777, 0o755);
+    }
+}
+
+#[test]
+fn a_file_that_is_too_large_leaves_room_for_others() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let target = tempfile::tempdir().unwrap();
+    let Some(_mounted) = Mounted::tmpfs(target.path(), "size=4m") else { return };
+    let depot = Depot::new();
+    let piece = depot.chunk(&[1; 60_000]);
+    let image = Image::default()
+        .directory("/r")
+        .with("/r/large", file_of(vec![piece; 100]))
+        .with("/r/z", depot.file(b"z"));
+    let root = depot.store(image);
+    let (_, faults) = depot.restore(root, &Options { threads: 1, ..to(target.path()) });
+    assert!(faults.len() == 1 && faults[0].starts_with("/r/large: "), "{faults:?}");
+    assert_eq!(tree(target.path()), ["r", "r/z = z"]);
 }
 
 #[test]

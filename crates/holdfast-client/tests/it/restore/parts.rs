@@ -1,7 +1,7 @@
 //! Parts of an image: where they go, what of them is linked, what is not there.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, lchown, symlink};
 
 use super::*;
 
@@ -120,6 +120,85 @@ fn in_place_is_where_it_was() {
     result.unwrap();
     assert!(ears.heard().is_empty(), "{:?}", ears.heard());
     assert_eq!(tree(&here), ["gone", "gone/d", "gone/d/f = back"]);
+}
+
+#[test]
+fn in_place_follows_symlinks_above_a_root() {
+    let here = tempfile::tempdir().unwrap();
+    let here = here.path().canonicalize().unwrap();
+    fs::create_dir_all(here.join("disk/people")).unwrap();
+    // Relative ones, one by way of another, and an absolute one.
+    symlink("./disk/../disk/people", here.join("people")).unwrap();
+    symlink("people", here.join("by-way-of")).unwrap();
+    symlink(here.join("disk/people"), here.join("absolute")).unwrap();
+    for way in ["people", "by-way-of", "absolute"] {
+        let root_path = format!("{}/{way}/ann", here.display());
+        let depot = Depot::new();
+        let one = linked(depot.file(b"back"), 5, 2);
+        let image = Image::default()
+            .directory(&root_path)
+            .directory(format!("{root_path}/d"))
+            .with(format!("{root_path}/a"), one.clone())
+            .with(format!("{root_path}/d/f"), one);
+        let root = depot.store(image);
+        let options = Options::to(Target::InPlace);
+        let (result, ears) = depot.try_restore(root, &[&root_path], &[], &options);
+        assert!(ears.heard().is_empty(), "{way}: {:?}", ears.heard());
+        let counts = result.unwrap().counts;
+        assert_eq!((counts.files, counts.directories), (2, 2));
+        let people = here.join("disk/people");
+        assert_eq!(tree(&people), ["ann", "ann/a = back", "ann/d", "ann/d/f = back"], "{way}");
+        assert_eq!(fs::metadata(people.join("ann/d")).unwrap().mtime(), TIME.seconds);
+        fs::remove_dir_all(people.join("ann")).unwrap();
+    }
+}
+
+#[test]
+fn in_place_follows_no_symlink_from_a_root_down() {
+    let here = tempfile::tempdir().unwrap();
+    let here = here.path().canonicalize().unwrap();
+    for (number, planted) in ["r", "r/d"].into_iter().enumerate() {
+        let top = here.join(number.to_string());
+        fs::create_dir_all(top.join("outside")).unwrap();
+        if planted != "r" {
+            fs::create_dir(top.join("r")).unwrap();
+        }
+        symlink(top.join("outside"), top.join(planted)).unwrap();
+        let path = |below: &str| format!("{}/{below}", top.display());
+        let depot = Depot::new();
+        let image = Image::default()
+            .directory(path("r"))
+            .directory(path("r/d"))
+            .with(path("r/d/f"), depot.file(b"x"));
+        let root = depot.store(image);
+        let (_, ears) = depot.try_restore(root, &[&path("r")], &[], &Options::to(Target::InPlace));
+        assert!(ears.heard()[0].starts_with(&path(planted)), "{:?}", ears.heard());
+        assert!(tree(&top.join("outside")).is_empty());
+    }
+}
+
+#[test]
+fn in_place_follows_no_symlink_of_somebody_else_and_none_that_leads_nowhere() {
+    let here = tempfile::tempdir().unwrap();
+    let here = here.path().canonicalize().unwrap();
+    fs::create_dir(here.join("disk")).unwrap();
+    symlink("disk", here.join("theirs")).unwrap();
+    symlink("gone", here.join("nowhere")).unwrap();
+    symlink("round", here.join("round")).unwrap();
+    let mut ways = vec![("nowhere", "leads to no directory"), ("round", "leads to no directory")];
+    if lchown(here.join("theirs"), Some(54_321), None).is_ok() {
+        ways.push(("theirs", "belongs to user 54321"));
+    }
+    for (way, reason) in ways {
+        let root_path = format!("{}/{way}/r", here.display());
+        let depot = Depot::new();
+        let root = depot.store(Image::default().directory(&root_path));
+        let (_, ears) = depot.try_restore(root, &[&root_path], &[], &Options::to(Target::InPlace));
+        let heard = ears.heard();
+        assert!(heard.len() == 1 && heard[0].contains(reason), "{heard:?}");
+        assert_eq!(fs::read_dir(here.join("disk")).unwrap().count(), 0);
+        assert!(!here.join("gone").exists());
+    }
 }
 
 #[test]
