@@ -7,8 +7,18 @@ use std::collections::VecDeque;
 use bytes::{Buf, Bytes};
 use holdfast_proto::session::{Violation, Window};
 
+use super::machine::WINDOW_MIN;
+
 /// Consumed bytes after which an acknowledgement is due, if the window is large.
 const ACK_EVERY_MAX: u64 = 1 << 20;
+
+/// What an acknowledgement says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) consumed: u64,
+    pub(super) limit: u64,
+    pub(super) returns: u64,
+}
 
 /// See the file's head.
 #[derive(Debug)]
@@ -19,8 +29,10 @@ pub(super) struct Inbox {
     limit: u64,
     /// How far beyond `consumed` credit is granted.
     window: u64,
+    /// How often the peer has given credit back.
+    returns: u64,
     /// What was said last on the connection that there is now.
-    told: Option<(u64, u64)>,
+    told: Option<Told>,
     /// How many bytes there are in all, once the peer has said so.
     length: Option<u64>,
 }
@@ -33,6 +45,7 @@ impl Inbox {
             consumed: 0,
             limit: window,
             window,
+            returns: 0,
             told: None,
             length: None,
         }
@@ -104,6 +117,21 @@ impl Inbox {
         self.grant();
     }
 
+    /// The peer gives credit back. What it grants from now on begins small again.
+    pub(super) fn returned(&mut self, returns: u64, limit: u64) -> Result<(), Violation> {
+        if returns <= self.returns {
+            // Said again, since the answer was lost.
+            return Ok(());
+        }
+        if limit < self.received || limit > self.limit {
+            return Err(Violation("a return of credit to below what came, or above what was granted"));
+        }
+        self.returns = returns;
+        self.limit = limit;
+        self.set_window(WINDOW_MIN);
+        Ok(())
+    }
+
     pub(super) fn is_at_end(&self) -> bool {
         self.length == Some(self.consumed)
     }
@@ -119,25 +147,33 @@ impl Inbox {
 
     /// What is said when a connection begins. It counts as told there.
     pub(super) fn window(&mut self) -> Window {
-        let (consumed, limit) = self.take_ack();
-        Window { received: self.received + u64::from(self.length.is_some()), consumed, limit }
+        let Told { consumed, limit, returns } = self.take_ack();
+        Window { received: self.received + u64::from(self.length.is_some()), consumed, limit, returns }
     }
 
     /// Whether there is anything to say, and whether enough to say it now.
     pub(super) fn ack_due(&self) -> (bool, bool) {
-        let (consumed, limit) = self.told.unwrap_or((0, 0));
-        let now = self.consumed_with_end();
-        let news = now > consumed || self.limit > limit;
+        let (told, now) = (self.told.unwrap_or_default(), self.now());
         let every = (self.window / 4).clamp(1, ACK_EVERY_MAX);
-        let much = now - consumed >= every || self.limit - limit >= every || self.is_at_end();
+        let more = now.limit.saturating_sub(told.limit);
+        // A return is confirmed at once: until then the peer believes no limit.
+        let much = now.consumed - told.consumed >= every
+            || more >= every
+            || now.returns > told.returns
+            || self.is_at_end();
+        let news = now.consumed > told.consumed || more > 0 || now.returns > told.returns;
         (news, news && much)
     }
 
-    /// The acknowledgement: consumed, limit.
-    pub(super) fn take_ack(&mut self) -> (u64, u64) {
-        let told = (self.consumed_with_end(), self.limit);
+    /// The acknowledgement.
+    pub(super) fn take_ack(&mut self) -> Told {
+        let told = self.now();
         self.told = Some(told);
         told
+    }
+
+    fn now(&self) -> Told {
+        Told { consumed: self.consumed_with_end(), limit: self.limit, returns: self.returns }
     }
 
     /// The end has a number of its own, so that the peer knows that it was seen.
@@ -152,7 +188,7 @@ impl Inbox {
 
     /// Bytes that the peer may make this side keep.
     pub(super) fn granted(&self) -> u64 {
-        self.limit - self.consumed
+        self.limit.saturating_sub(self.consumed)
     }
 
     pub(super) fn received(&self) -> u64 {

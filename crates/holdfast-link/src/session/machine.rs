@@ -9,7 +9,7 @@ use holdfast_proto::session::{
     Attach, Attached, BootId, Class, Close, Code, Frame, Opener, SessionId, Violation,
 };
 
-use super::inbox::Inbox;
+use super::inbox::{Inbox, Told};
 use super::outbox::Outbox;
 
 /// What every session has of its own, each way.
@@ -298,7 +298,8 @@ impl Machine {
         }
         let result = match frame {
             Frame::Data(data) => self.inbox.data(data),
-            Frame::Ack { consumed, limit } => self.outbox.ack(consumed, limit),
+            Frame::Ack { consumed, limit, returns } => self.outbox.ack(consumed, limit, returns),
+            Frame::Return { returns, limit } => self.inbox.returned(returns, limit),
             Frame::Fin(length) => self.inbox.fin(length),
             Frame::Close(close) => return self.on_close(connection, close),
             Frame::Ping(_) | Frame::Pong(_) => Ok(()),
@@ -329,8 +330,10 @@ impl Machine {
         }
         let (news, now) = self.inbox.ack_due();
         let frame = if now || (news && quiet) {
-            let (consumed, limit) = self.inbox.take_ack();
-            Some(Frame::Ack { consumed, limit })
+            let Told { consumed, limit, returns } = self.inbox.take_ack();
+            Some(Frame::Ack { consumed, limit, returns })
+        } else if let Some((returns, limit)) = self.outbox.next_return() {
+            Some(Frame::Return { returns, limit })
         } else if let Some(data) = self.outbox.next_data() {
             Some(Frame::Data(data))
         } else {
@@ -338,6 +341,13 @@ impl Machine {
         };
         self.check_done();
         frame
+    }
+
+    /// There has been nothing to send for a while: credit that is not used is given back.
+    pub fn give_back_credit(&mut self) {
+        if self.attached.is_some() && self.end.is_none() {
+            self.outbox.give_back();
+        }
     }
 
     /// Whether there is something to acknowledge that may wait a little.

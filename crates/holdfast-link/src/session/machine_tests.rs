@@ -257,6 +257,7 @@ enum Step {
     Cut(usize, usize),
     Notice(usize, usize),
     Windows(usize, u64, u64),
+    GiveBack(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -270,6 +271,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(side, write, read)| Step::Work(side, write, read)),
         1 => (0usize..4, prop_oneof![Just(0), 0usize..100_000]).prop_map(|(wire, keep)| Step::Cut(wire, keep)),
         2 => (0usize..4, side.clone()).prop_map(|(wire, side)| Step::Notice(wire, side)),
+        1 => side.clone().prop_map(Step::GiveBack),
         1 => (side, WINDOW_MIN..1 << 20, WINDOW_MIN..1 << 20)
             .prop_map(|(side, receive, send)| Step::Windows(side, receive, send)),
     ]
@@ -295,6 +297,11 @@ fn run(lengths: [u64; 2], steps: Vec<Step>) -> World {
             Step::Notice(wire, side) => {
                 if let Some(connection) = world.nth(wire) {
                     world.notice(connection, side);
+                }
+            }
+            Step::GiveBack(side) => {
+                if let Some(machine) = world.machine(side) {
+                    machine.give_back_credit();
                 }
             }
             Step::Windows(side, receive, send) => {
@@ -336,6 +343,32 @@ fn a_quiet_network_resends_nothing() {
     assert!(world.machines.iter().flatten().all(|machine| machine.counts().resent == 0));
     assert_eq!(world.next, 1, "one connection is enough");
     assert_eq!(world.machines[SERVER].as_ref().unwrap().generation(), 1);
+}
+
+#[test]
+fn credit_that_is_not_used_is_given_back() {
+    let mut world = World::new([10, 10]);
+    world.ask(CALLER);
+    world.deliver(Connection(0), CALLER, usize::MAX);
+    world.deliver(Connection(0), SERVER, usize::MAX);
+    world.machine(SERVER).unwrap().set_windows(8 << 20, 8 << 20);
+    let tell = |world: &mut World| {
+        for side in [SERVER, CALLER, SERVER, CALLER] {
+            world.pump(side, 8, true);
+            world.deliver(Connection(0), side, usize::MAX);
+        }
+    };
+    tell(&mut world);
+    assert_eq!(world.machine(SERVER).unwrap().counts().granted, 8 << 20);
+    world.machine(CALLER).unwrap().give_back_credit();
+    // The server raises its window while the return is on its way: the caller does not believe that any more.
+    world.machine(SERVER).unwrap().set_windows(9 << 20, 8 << 20);
+    world.pump(SERVER, 8, true);
+    world.deliver(Connection(0), SERVER, usize::MAX);
+    tell(&mut world);
+    assert_eq!(world.machine(SERVER).unwrap().counts().granted, WINDOW_MIN);
+    world.settle();
+    check(&world);
 }
 
 #[test]

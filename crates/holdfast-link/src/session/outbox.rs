@@ -9,6 +9,8 @@ use bytes::{Bytes, BytesMut};
 use holdfast_proto::session::frame::DATA_MAX;
 use holdfast_proto::session::{Violation, Window};
 
+use super::machine::WINDOW_MIN;
+
 /// Accepted and not yet sent: beyond it the application waits. Enough to keep a connection busy, and so little that an
 /// order is not stuck behind it; memory that is sent while it is in the processor's cache costs half as much.
 pub(super) const UNSENT_MAX: u64 = 128 << 10;
@@ -30,6 +32,9 @@ pub(super) struct Outbox {
     end: u64,
     /// The peer takes bytes below.
     limit: u64,
+    /// How often credit was given back, and whether the peer is still to be told of the last time.
+    returns: u64,
+    return_due: bool,
     /// How much may be kept here: unsent and unconsumed together.
     allowance: u64,
     /// The application has ended the stream at `end`.
@@ -54,6 +59,8 @@ impl Outbox {
             sent_max: 0,
             end: 0,
             limit: 0,
+            returns: 0,
+            return_due: false,
             allowance,
             finished: false,
             fin_sent: false,
@@ -147,6 +154,21 @@ impl Outbox {
         due.then_some(self.end)
     }
 
+    /// There has been nothing to send for a while: gives back the credit that is more than every session's own.
+    pub(super) fn give_back(&mut self) {
+        let least = self.sent_max + WINDOW_MIN;
+        if self.sent == self.end && self.sent == self.sent_max && self.limit > least {
+            self.limit = least;
+            self.returns += 1;
+            self.return_due = true;
+        }
+    }
+
+    /// The number of the last return and the limit, if the peer is to be told.
+    pub(super) fn next_return(&mut self) -> Option<(u64, u64)> {
+        std::mem::take(&mut self.return_due).then_some((self.returns, self.limit))
+    }
+
     /// A connection begins on which the peer says this of what it has.
     pub(super) fn attach(&mut self, window: Window) -> Result<(), Violation> {
         let (received, with_end) = self.without_end(window.received);
@@ -156,7 +178,17 @@ impl Outbox {
         self.sent = received;
         self.fin_sent = with_end;
         // It may be older than what came last on the connection before; it is not wrong for that.
-        self.advance(window.consumed.max(self.consumed), window.limit.max(self.limit))
+        let limit = self.believed(window.limit.max(self.limit), window.returns)?;
+        self.return_due = window.returns < self.returns;
+        self.advance(window.consumed.max(self.consumed), limit)
+    }
+
+    /// What a limit is worth that was said when the peer had heard of so many returns.
+    fn believed(&self, limit: u64, returns: u64) -> Result<u64, Violation> {
+        if returns > self.returns {
+            return Err(Violation("more returns of credit than there were"));
+        }
+        Ok(if returns == self.returns { limit } else { self.limit })
     }
 
     /// A number of the stream without the one that the end has, and whether that was there.
@@ -166,7 +198,8 @@ impl Outbox {
     }
 
     /// The peer has consumed, and takes more.
-    pub(super) fn ack(&mut self, consumed: u64, limit: u64) -> Result<(), Violation> {
+    pub(super) fn ack(&mut self, consumed: u64, limit: u64, returns: u64) -> Result<(), Violation> {
+        let limit = self.believed(limit, returns)?;
         if consumed < self.consumed || limit < self.limit {
             return Err(Violation("an acknowledgement that goes back"));
         }

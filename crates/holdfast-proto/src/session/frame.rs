@@ -25,6 +25,7 @@ const PING: u8 = 18;
 const PONG: u8 = 19;
 const FIN: u8 = 20;
 const CLOSE: u8 = 21;
+const RETURN: u8 = 22;
 
 /// One frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,15 @@ pub enum Frame {
         consumed: u64,
         /// Bytes below this number may be sent.
         limit: u64,
+        /// How often credit was given back, so far as was heard.
+        returns: u64,
+    },
+    /// Credit that is given back.
+    Return {
+        /// The number of this return, from 1.
+        returns: u64,
+        /// No byte from this number on will be sent, until there is more credit.
+        limit: u64,
     },
     /// Are you there?
     Ping(u64),
@@ -71,7 +81,8 @@ impl Frame {
             Self::Attached(attached) => (ATTACHED, attached.encode()),
             Self::Refused(close) => (REFUSED, close.encode()),
             Self::Park(hello) => (PARK, hello.encode()),
-            Self::Ack { consumed, limit } => (ACK, [consumed.to_le_bytes(), limit.to_le_bytes()].concat()),
+            Self::Ack { consumed, limit, returns } => (ACK, numbers(&[*consumed, *limit, *returns])),
+            Self::Return { returns, limit } => (RETURN, numbers(&[*returns, *limit])),
             Self::Ping(number) => (PING, number.to_le_bytes().to_vec()),
             Self::Pong(number) => (PONG, number.to_le_bytes().to_vec()),
             Self::Fin(length) => (FIN, length.to_le_bytes().to_vec()),
@@ -89,7 +100,12 @@ impl Frame {
             REFUSED => Self::Refused(Close::decode(&body)?),
             PARK => Self::Park(Hello::decode(&body)?),
             DATA => Self::Data(body),
-            ACK => Self::Ack { consumed: body.get_u64_le(), limit: body.get_u64_le() },
+            ACK => Self::Ack {
+                consumed: body.get_u64_le(),
+                limit: body.get_u64_le(),
+                returns: body.get_u64_le(),
+            },
+            RETURN => Self::Return { returns: body.get_u64_le(), limit: body.get_u64_le() },
             PING => Self::Ping(body.get_u64_le()),
             PONG => Self::Pong(body.get_u64_le()),
             FIN => Self::Fin(body.get_u64_le()),
@@ -97,6 +113,10 @@ impl Frame {
             _ => return Err(UNKNOWN),
         })
     }
+}
+
+fn numbers(numbers: &[u64]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
 }
 
 const UNKNOWN: Violation = Violation("a frame of an unknown type");
@@ -125,7 +145,8 @@ fn lengths(kind: u8) -> Result<std::ops::RangeInclusive<usize>> {
         HELLO | WELCOME | PARK => 1..=HELLO_MAX,
         ATTACH | ATTACHED | REFUSED | CLOSE => 1..=MESSAGE_MAX,
         DATA => 1..=DATA_MAX,
-        ACK => 16..=16,
+        ACK => 24..=24,
+        RETURN => 16..=16,
         PING | PONG | FIN => 8..=8,
         _ => return Err(UNKNOWN),
     })
@@ -195,7 +216,7 @@ mod tests {
             opener: Opener::Server(4),
             class: Class::Bulk,
             label: "backup of web1".into(),
-            window: Window { received: 20, consumed: 10, limit: 30 },
+            window: Window { received: 20, consumed: 10, limit: 30, returns: 2 },
         }
     }
 
@@ -216,7 +237,8 @@ mod tests {
             Frame::Refused(close.clone()),
             Frame::Park(hello()),
             Frame::Data(Bytes::from_static(b"bytes")),
-            Frame::Ack { consumed: 1, limit: u64::MAX },
+            Frame::Ack { consumed: 1, limit: u64::MAX, returns: 3 },
+            Frame::Return { returns: 4, limit: 5 },
             Frame::Ping(1),
             Frame::Pong(2),
             Frame::Fin(3),
@@ -255,11 +277,11 @@ mod tests {
     #[test]
     fn types_and_lengths_are_refused_by_the_header_alone() {
         refused(&[0, 1, 0, 0], "unknown type");
-        refused(&[22, 1, 0, 0], "unknown type");
+        refused(&[23, 1, 0, 0], "unknown type");
         refused(&[DATA, 0, 0, 0], "length");
         refused(&[DATA, 1, 0, 1], "length");
         refused(&[HELLO, 1, 0x40, 0], "length");
-        refused(&[ACK, 15, 0, 0], "length");
+        refused(&[ACK, 16, 0, 0], "length");
     }
 
     fn with(change: impl FnOnce(&mut Attach)) -> BytesMut {
@@ -270,7 +292,7 @@ mod tests {
 
     #[test]
     fn messages_that_cannot_be_meant_are_refused() {
-        refused(&with(|attach| attach.window.received = 31), "out of order");
+        refused(&with(|attach| attach.window.received = 32), "out of order");
         refused(&with(|attach| attach.window.consumed = 21), "out of order");
         refused(&with(|attach| attach.opener = Opener::Server(0)), "no generation");
         refused(&with(|attach| attach.resume = None), "that the server opens");

@@ -62,11 +62,14 @@ pub struct Window {
     pub consumed: u64,
     /// Bytes below this number may be sent.
     pub limit: u64,
+    /// How often the sender has given credit back, so far as the receiver has heard.
+    pub returns: u64,
 }
 
 impl Window {
     fn check(self) -> Result<Self> {
-        if self.consumed <= self.received && self.received <= self.limit {
+        // The end has a number of its own, and needs no credit.
+        if self.consumed <= self.received && self.received <= self.limit.saturating_add(1) {
             Ok(self)
         } else {
             Err(Violation("a window whose consumed, received and limit are out of order"))
@@ -190,13 +193,13 @@ fn decode<M: Message + Default>(bytes: &[u8]) -> Result<M> {
 }
 
 fn window(window: Option<wire::Window>) -> Result<Window> {
-    let wire::Window { received, consumed, limit } = window.ok_or(Violation("no window"))?;
-    Window { received, consumed, limit }.check()
+    let wire::Window { received, consumed, limit, returns } = window.ok_or(Violation("no window"))?;
+    Window { received, consumed, limit, returns }.check()
 }
 
 fn wire_window(window: Window) -> Option<wire::Window> {
-    let Window { received, consumed, limit } = window;
-    Some(wire::Window { received, consumed, limit })
+    let Window { received, consumed, limit, returns } = window;
+    Some(wire::Window { received, consumed, limit, returns })
 }
 
 impl Hello {

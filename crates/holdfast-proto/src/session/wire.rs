@@ -39,6 +39,8 @@ pub struct Window {
     pub consumed: u64,
     #[prost(uint64, tag = "3")]
     pub limit: u64,
+    #[prost(uint64, tag = "4")]
+    pub returns: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
