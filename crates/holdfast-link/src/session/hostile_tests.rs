@@ -1,8 +1,9 @@
 //! A peer that breaks the protocol in each way that its page names (docs/protocol.md, section 7): the session ends, and the
 //! error says how. Nothing is guessed.
 
-use bytes::Bytes;
-use holdfast_proto::session::{Attached, BootId, Class, Frame, Hello, Opener, SessionId, Window};
+use bytes::{Bytes, BytesMut};
+use holdfast_proto::session::{Attached, BootId, Class, Decoder, Frame, Hello, Opener, SessionId, Window};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -147,4 +148,38 @@ fn frames_of_another_connection_are_not_looked_at() {
     machine.on_frame(Connection(2), data(10));
     machine.on_frame(Connection(2), ack(99, 0, 7));
     assert_eq!((machine.counts().received, machine.end()), (0, None));
+}
+
+/// Bytes of a peer as they come off a connection: frames that are nearly right, and noise.
+fn anything() -> impl Strategy<Value = Vec<u8>> {
+    let number = || prop_oneof![0u64..200, 130_000u64..132_000, any::<u64>()];
+    let frame = prop_oneof![
+        (1usize..70_000).prop_map(|length| data(length.min(64 << 10))),
+        (number(), number(), 0u64..3).prop_map(|(consumed, limit, returns)| ack(consumed, limit, returns)),
+        (0u64..3, number()).prop_map(|(returns, limit)| Frame::Return { returns, limit }),
+        number().prop_map(Frame::Fin),
+        number().prop_map(Frame::Ping),
+    ];
+    let framed = proptest::collection::vec(frame, 0..20).prop_map(|frames| {
+        let mut bytes = BytesMut::new();
+        frames.iter().for_each(|frame| frame.encode(&mut bytes));
+        bytes.to_vec()
+    });
+    prop_oneof![4 => framed, 1 => proptest::collection::vec(any::<u8>(), 0..200)]
+}
+
+proptest! {
+    /// Whatever a peer sends, it is taken or it ends the session; what is kept stays within what was granted.
+    #[test]
+    fn nothing_that_comes_does_harm(bytes in anything()) {
+        let mut machine = attached();
+        let (mut decoder, mut buffer) = (Decoder::default(), BytesMut::from(bytes.as_slice()));
+        while let Ok(Some(frame)) = decoder.next(&mut buffer) {
+            machine.on_frame(HERE, frame);
+            let counts = machine.counts();
+            prop_assert!(counts.waiting <= WINDOW_MIN && counts.kept <= 10, "{counts:?}");
+            machine.read(&mut [0; 1000]);
+            while machine.next_frame(true).is_some() {}
+        }
+    }
 }
