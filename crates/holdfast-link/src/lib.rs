@@ -6,5 +6,6 @@
 
 pub mod connection;
 pub mod identity;
+pub mod net;
 pub mod route;
 pub mod session;
