@@ -4,9 +4,17 @@
 //! |---|---|
 //! | [`hello`] | does a living process of the right host answer on this connection? |
 //! | [`frames`] | how do frames come off a stream, and go onto it? |
+//! | [`socket`] | what is set on a socket, what does TCP know, where do we listen? |
+//! | [`changes`] | have this host's own addresses or routes changed? |
+//! | [`remembered`] | what was remembered of routes when the process ran last? |
+//! | `platform` | what is particular to an operating system? |
 
+pub mod changes;
 pub mod frames;
 pub mod hello;
+mod platform;
+pub mod remembered;
+pub mod socket;
 
 use std::net::SocketAddr;
 
