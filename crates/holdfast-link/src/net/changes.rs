@@ -81,6 +81,7 @@ impl Watcher {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 #[path = "changes_tests.rs"]
 mod tests;
