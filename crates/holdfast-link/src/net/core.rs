@@ -14,6 +14,7 @@ use holdfast_proto::session::{Attach, Attached, BootId, Class, Close, Code, Fram
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::clock::now;
 use super::process::Process;
 use super::status::{History, SessionStatus};
 use crate::connection::life::Doubt;
@@ -111,12 +112,14 @@ pub(super) enum Want {
     Over,
 }
 
-pub(super) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}
-
 impl Core {
-    pub(super) fn new(process: Arc<Process>, peer: Identity, machine: Machine, side: Side, attach: &About) -> Self {
+    pub(super) fn new(
+        process: Arc<Process>,
+        peer: Identity,
+        machine: Machine,
+        side: Side,
+        attach: &About,
+    ) -> Self {
         let at = now();
         let state = State {
             machine,

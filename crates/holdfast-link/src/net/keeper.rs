@@ -5,10 +5,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::time::sleep_until;
-
 use super::attach::{self, Asked};
-use super::core::{Core, Want, now};
+use super::clock::{after, now, until};
+use super::core::{Core, Want};
 use super::dial::{self, Purpose};
 use super::host::Host;
 use super::process::Process;
@@ -54,7 +53,7 @@ impl Pauses {
         surroundings.mark_unchanged();
         let pause = self.next(now());
         tokio::select! {
-            () = sleep_until((now() + pause).into()) => {}
+            () = after(pause) => {}
             () = changed(&mut surroundings) => {}
             () = host.news.notified() => {}
         }
@@ -89,9 +88,10 @@ async fn keep(core: &Arc<Core>) {
             pauses = Pauses::new(since);
         }
         connected = want == Want::Replacement;
-        if core.side == Side::Server && matches!(want, Want::Connection(since) if since + FIRST_WORD > now()) {
+        if core.side == Side::Server && matches!(want, Want::Connection(since) if since + FIRST_WORD > now())
+        {
             tokio::select! {
-                () = sleep_until((since + FIRST_WORD).into()) => {}
+                () = until(since + FIRST_WORD) => {}
                 () = want_ends(core, want, since) => continue,
             }
         }
@@ -113,7 +113,7 @@ async fn keep(core: &Arc<Core>) {
 async fn want_ends(core: &Core, want: Want, since: Instant) {
     let limit = async {
         if let Want::Connection(_) = want {
-            sleep_until((since + core.process.settings.outage_limit).into()).await;
+            until(since + core.process.settings.outage_limit).await;
             core.end_with(End::OutageLimit);
         }
         std::future::pending::<()>().await;
@@ -144,7 +144,7 @@ pub enum ConnectError {
         /// With whom.
         peer: crate::identity::Identity,
         /// What happened.
-        cause: super::Error,
+        cause: Box<super::Error>,
     },
     /// There is no memory for another session.
     #[error(transparent)]
@@ -160,12 +160,16 @@ pub enum ConnectError {
 fn why(code: holdfast_proto::session::Code) -> &'static str {
     use holdfast_proto::session::Code;
     match code {
-        Code::Version => "it speaks no version of the protocol that this program speaks; update the older of the two",
+        Code::Version => {
+            "it speaks no version of the protocol that this program speaks; update the older of the two"
+        }
         Code::Overloaded => "it has too many connections or sessions; try again later",
         Code::Draining => "it is about to stop; try again when it is back",
         Code::Shutdown => "it stops",
         Code::Revoked => "the certificate of this host was revoked; enrol it again",
-        Code::UnknownSession | Code::Finished | Code::Superseded | Code::Aborted => "it does not want this session",
+        Code::UnknownSession | Code::Finished | Code::Superseded | Code::Aborted => {
+            "it does not want this session"
+        }
         Code::Violation => "it says that this side broke the protocol",
     }
 }
@@ -178,11 +182,12 @@ pub(super) async fn establish(core: &Arc<Core>, host: &Arc<Host>) -> Result<(), 
     let peer = || core.peer.clone();
     let asking = Arc::clone(core);
     // What was asked is not taken back: it goes on though nobody waits.
-    let asked = core.process.spawn_with(async move { attach::ask(&asking, won.greeted, won.route, won.guard).await });
+    let asked =
+        core.process.spawn_with(async move { attach::ask(&asking, won.greeted, won.route, won.guard).await });
     match asked.await {
         Some(Asked::Attached) => Ok(()),
         Some(Asked::Refused(code)) => Err(ConnectError::Refused { peer: peer(), code }),
-        Some(Asked::Failed(cause)) => Err(ConnectError::Failed { peer: peer(), cause }),
+        Some(Asked::Failed(cause)) => Err(ConnectError::Failed { peer: peer(), cause: Box::new(cause) }),
         Some(Asked::Over) | None => Err(ConnectError::Over(core.end().unwrap_or(End::Stopped))),
     }
 }

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, BytesMut};
 use holdfast_proto::session::{Close, Code, Decoder, Frame};
 use tokio::io::{AsyncReadExt, AsyncWrite};
-use tokio::time::{Sleep, sleep_until, timeout};
+use tokio::time::{Sleep, timeout};
 use tokio_rustls::TlsStream;
 
-use super::core::{Core, State, Turn, now};
+use super::clock::{now, until};
+use super::core::{Core, State, Turn};
 use super::stream::AnyStream;
 use crate::connection::Life;
 use crate::connection::life::{Action, Doubt};
@@ -81,7 +82,7 @@ impl Pump {
             acknowledged: 0,
             economise_at: at + IDLE,
             last_words: None,
-            timer: Box::pin(sleep_until(at.into())),
+            timer: Box::pin(until(at)),
         }
     }
 
@@ -245,7 +246,8 @@ impl Pump {
 
     /// Asks the kernel how the path is.
     fn look(&mut self, at: Instant) {
-        self.look_at = at + if self.life.waits() || self.core.look(State::has_in_flight) { LOOK } else { 10 * LOOK };
+        self.look_at =
+            at + if self.life.waits() || self.core.look(State::has_in_flight) { LOOK } else { 10 * LOOK };
         let Some(path) = self.stream.get_ref().0.path() else { return };
         if path.acknowledged > self.acknowledged {
             self.acknowledged = path.acknowledged;
@@ -282,7 +284,9 @@ impl Pump {
             }
         }
         // TLS may have taken what TCP has not.
-        if self.unflushed && Pin::new(&mut self.stream).poll_flush(cx).map_err(|error| error.to_string())?.is_ready() {
+        if self.unflushed
+            && Pin::new(&mut self.stream).poll_flush(cx).map_err(|error| error.to_string())?.is_ready()
+        {
             self.unflushed = false;
         }
         Ok(moved)

@@ -30,7 +30,6 @@ struct World {
     /// Nothing goes from the first to the second.
     holes: HashSet<(IpAddr, IpAddr)>,
     next_port: u16,
-    dialled: usize,
 }
 
 /// A connection: what goes from the dialler, and what goes to him.
@@ -60,7 +59,11 @@ impl Sim {
         Arc::new(At { sim: self.clone(), ip: ip.parse().unwrap() })
     }
 
-    fn each_wire(&self, between: impl Fn(IpAddr, IpAddr) -> bool, mut act: impl FnMut(&mut Wire, IpAddr, IpAddr)) {
+    fn each_wire(
+        &self,
+        between: impl Fn(IpAddr, IpAddr) -> bool,
+        mut act: impl FnMut(&mut Wire, IpAddr, IpAddr),
+    ) {
         let wires = {
             let mut world = self.0.lock();
             world.wires.retain(|(_, _, wire)| wire.strong_count() > 0);
@@ -93,7 +96,11 @@ impl Sim {
     pub(super) fn hole(&self, from: &str, to: &str, held: bool) {
         let (from, to): (IpAddr, IpAddr) = (from.parse().unwrap(), to.parse().unwrap());
         let mut world = self.0.lock();
-        if held { world.holes.insert((from, to)) } else { world.holes.remove(&(from, to)) };
+        if held {
+            world.holes.insert((from, to))
+        } else {
+            world.holes.remove(&(from, to))
+        };
         drop(world);
         self.each_wire(
             |_, _| true,
@@ -117,16 +124,15 @@ impl Sim {
     /// What is sent to this address is dropped silently.
     pub(super) fn silence(&self, at: SocketAddr, silent: bool) {
         let mut world = self.0.lock();
-        if silent { world.silent.insert(at) } else { world.silent.remove(&at) };
+        if silent {
+            world.silent.insert(at)
+        } else {
+            world.silent.remove(&at)
+        };
     }
 
     pub(super) fn name(&self, name: &str, addresses: &[SocketAddr]) {
         self.0.lock().names.insert(name.to_owned(), addresses.to_vec());
-    }
-
-    /// Connections that were dialled so far, in vain or not.
-    pub(super) fn dialled(&self) -> usize {
-        self.0.lock().dialled
     }
 }
 
@@ -141,14 +147,14 @@ impl Network for At {
             loop {
                 {
                     let mut world = self.sim.0.lock();
-                    world.dialled += 1;
-                    let holes = world.holes.contains(&(self.ip, to.ip())) || world.holes.contains(&(to.ip(), self.ip));
+                    let holes = world.holes.contains(&(self.ip, to.ip()))
+                        || world.holes.contains(&(to.ip(), self.ip));
                     if !holes && !world.silent.contains(&to) {
                         return world.connect(self.ip, to);
                     }
                 }
                 // TCP asks again every second.
-                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                super::clock::after(std::time::Duration::from_secs(1)).await;
             }
         })
     }
