@@ -13,6 +13,7 @@ use super::handle::Session;
 use super::hello::{Greeted, STEP_MAX};
 use super::process::{Guard, Process};
 use super::pump::Pump;
+use super::status::Via;
 use super::stream::AnyStream;
 use super::{Error, Phase};
 use crate::identity::Identity;
@@ -36,6 +37,7 @@ pub(super) enum Asked {
 /// Asks for a connection, the winner of a race, and on success lets it run.
 pub(super) async fn ask(core: &Arc<Core>, greeted: Greeted<AnyStream>, route: Route, guard: Guard) -> Asked {
     let Greeted { mut frames, boot, .. } = greeted;
+    let via = via(&frames, route);
     let connection = core.process.next_connection();
     let attach = match core.ask(connection, boot) {
         Ok(attach) => attach,
@@ -43,7 +45,7 @@ pub(super) async fn ask(core: &Arc<Core>, greeted: Greeted<AnyStream>, route: Ro
     };
     match converse(core, connection, &mut frames, attach).await {
         Ok(Ok(attached)) => {
-            if core.on_attached(connection, attached, route) {
+            if core.on_attached(connection, attached, via) {
                 run(core, connection, frames, guard);
                 return Asked::Attached;
             }
@@ -98,7 +100,8 @@ pub(super) async fn answer(process: &Arc<Process>, greeted: Greeted<AnyStream>, 
         return;
     };
     let connection = process.next_connection();
-    let (core, attached) = match answer_to(process, &peer.identity, boot, connection, &attach, route) {
+    let via = via(&frames, route);
+    let (core, attached) = match answer_to(process, &peer.identity, boot, connection, &attach, via) {
         Ok(answer) => answer,
         Err(code) => {
             let refused = Frame::Refused(Close { code, text: String::new() });
@@ -120,14 +123,14 @@ fn answer_to(
     boot: BootId,
     connection: Connection,
     attach: &Attach,
-    route: Route,
+    via: Via,
 ) -> Result<(Arc<Core>, holdfast_proto::session::Attached), Code> {
     let core = match process.answer(attach, peer, boot) {
         Answer::Refused(code) => return Err(code),
         Answer::Known => process.session(attach.session).ok_or(Code::UnknownSession)?,
-        Answer::Open => return accept(process, peer, boot, connection, attach, route),
+        Answer::Open => return accept(process, peer, boot, connection, attach, via),
     };
-    let attached = core.on_attach(connection, attach, route)?;
+    let attached = core.on_attach(connection, attach, via)?;
     Ok((core, attached))
 }
 
@@ -138,16 +141,20 @@ fn accept(
     boot: BootId,
     connection: Connection,
     attach: &Attach,
-    route: Route,
+    via: Via,
 ) -> Result<(Arc<Core>, holdfast_proto::session::Attached), Code> {
     let place = process.place_for_incoming().ok_or(Code::Overloaded)?;
     let about = About { id: attach.session, class: attach.class, label: attach.label.clone() };
     let machine = Machine::accept(attach, boot);
     let core = process.add(peer, Some(boot), machine, Side::Server, &about).map_err(|_| Code::Overloaded)?;
-    let attached = core.on_attach(connection, attach, route).inspect_err(|_| core.end_with(End::Lost))?;
+    let attached = core.on_attach(connection, attach, via).inspect_err(|_| core.end_with(End::Lost))?;
     place.send(Session::new(Arc::clone(&core)));
     super::keeper::spawn(&core);
     Ok((core, attached))
+}
+
+fn via(frames: &Frames<TlsStream<AnyStream>>, route: Route) -> Via {
+    Via { route, held: frames.stream().get_ref().0.held() }
 }
 
 fn run(core: &Arc<Core>, connection: Connection, frames: Frames<TlsStream<AnyStream>>, guard: Guard) {

@@ -16,10 +16,9 @@ use tokio::sync::Notify;
 
 use super::clock::now;
 use super::process::Process;
-use super::status::{History, SessionStatus};
+use super::status::{History, SessionStatus, Via};
 use crate::connection::life::Doubt;
 use crate::identity::Identity;
-use crate::route::Route;
 use crate::session::budget::{Flow, IDLE};
 use crate::session::machine::{Connection, End, Machine, Side};
 
@@ -212,23 +211,23 @@ impl Core {
         &self,
         connection: Connection,
         attach: &Attach,
-        route: Route,
+        via: Via,
     ) -> Result<Attached, Code> {
         self.with(|state| {
             let attached = state.machine.on_attach(connection, attach)?;
             state.pumps.push(Pump::new(connection));
-            state.connected(route);
+            state.connected(via);
             Ok(attached)
         })
     }
 
     /// The peer has answered; whether this connection carries the session now.
-    pub(super) fn on_attached(&self, connection: Connection, attached: Attached, route: Route) -> bool {
+    pub(super) fn on_attached(&self, connection: Connection, attached: Attached, via: Via) -> bool {
         self.with(|state| {
             state.machine.on_attached(connection, attached);
             let carries = state.machine.attached() == Some(connection);
             if carries {
-                state.connected(route);
+                state.connected(via);
             }
             carries
         })
@@ -363,11 +362,11 @@ impl State {
         self.machine.counts().in_flight > 0
     }
 
-    fn connected(&mut self, route: Route) {
+    fn connected(&mut self, via: Via) {
         self.doubt = None;
         self.cause = None;
         self.carrier = self.machine.attached();
-        self.history.connected(route, now());
+        self.history.connected(via, now());
     }
 
     /// The application has taken bytes.

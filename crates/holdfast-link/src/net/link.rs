@@ -197,8 +197,8 @@ async fn keep_house(process: &Arc<Process>) {
 
 fn probe_all(process: &Arc<Process>) {
     for core in process.sessions() {
-        if let Some((_, route)) = core.status().history.connection() {
-            dial::probe(process, &process.host(&core.peer), route);
+        if let Some((_, via)) = core.status().history.connection() {
+            dial::probe(process, &process.host(&core.peer), via.route);
         }
     }
 }

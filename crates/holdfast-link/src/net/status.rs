@@ -5,12 +5,22 @@ use std::time::{Duration, Instant};
 
 use holdfast_proto::session::{Class, SessionId};
 
+use super::socket::Held;
 use crate::identity::Identity;
 use crate::route::Route;
 use crate::session::machine::Counts;
 
 /// Outages that are kept; of older ones only their number and sum are known.
 const OUTAGES_MAX: usize = 32;
+
+/// How a connection came about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Via {
+    /// By which route.
+    pub route: Route,
+    /// What the kernel holds of what was set on its socket; `None` if there is no kernel to ask.
+    pub held: Option<Held>,
+}
 
 /// A time without a connection.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,7 +38,7 @@ pub struct Outage {
 pub struct History {
     opened: Instant,
     /// The connection that there is: since when, by which route.
-    connected: Option<(Instant, Route)>,
+    connected: Option<(Instant, Via)>,
     /// Without one, since then.
     without_since: Instant,
     outages: VecDeque<Outage>,
@@ -54,8 +64,8 @@ impl History {
         }
     }
 
-    pub(super) fn connected(&mut self, route: Route, at: Instant) {
-        self.connected = Some((at, route));
+    pub(super) fn connected(&mut self, via: Via, at: Instant) {
+        self.connected = Some((at, via));
         self.connections += 1;
         self.failure = None;
         if let Some(outage) = self.outages.back_mut().filter(|outage| outage.lasted.is_none()) {
@@ -99,8 +109,8 @@ impl History {
         self.opened
     }
 
-    /// Since when it has the connection that it has, and by which route.
-    pub fn connection(&self) -> Option<(Instant, Route)> {
+    /// Since when it has the connection that it has, and how that came about.
+    pub fn connection(&self) -> Option<(Instant, Via)> {
         self.connected
     }
 

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use holdfast_link::connection::Keepalive;
+use holdfast_link::connection::life::Times;
 use holdfast_link::net::host::Place;
 use holdfast_link::net::link::Link;
+use holdfast_link::net::socket::UNSENT;
 use holdfast_proto::session::Class;
 
 use crate::grpc::{Caller, serve};
@@ -55,4 +58,19 @@ async fn who_is_dialled_may_call_too() {
         tokio::task::yield_now().await;
     }
     call(&server, &client, &web1()).await;
+}
+
+#[tokio::test]
+async fn the_kernel_holds_what_was_set() {
+    let site = Site::new();
+    let (client, server) = (site.start(&web1()), site.start(&store1()));
+    let at = server.listen(anywhere()).await.unwrap();
+    client.set_places(&store1(), vec![Place::Address(at)]);
+    let here = client.connect(&store1(), Class::Control, "x").await.unwrap();
+    let there = server.incoming().await.unwrap();
+    let wanted = Keepalive::for_times(&Times::default());
+    for session in [&here, &there] {
+        let (_, via) = session.status().history.connection().unwrap();
+        assert_eq!(via.held.unwrap().differences(&wanted, UNSENT), []);
+    }
 }
