@@ -183,7 +183,8 @@ impl Bulk {
 pub(super) struct Sunk(Value);
 
 impl Sunk {
-    /// From this moment on: when bytes came again at half of the wanted rate or more, for three tenths of a second.
+    /// From this moment on: when bytes came again at half of the wanted rate or more, for three
+    /// tenths of a second. Never too early, and up to a tenth of a second too late.
     pub(super) fn flows_again_ms(&self, from: f64) -> f64 {
         let steps: Vec<f64> =
             self.0["steps"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
@@ -193,9 +194,9 @@ impl Sunk {
         let windows = steps.windows(3).zip(0u32..);
         let at = windows
             .map(|(three, number)| (three.iter().sum::<f64>(), first + f64::from(number) * STEP_MS))
-            // The step may have begun before that moment; what came in it then is not counted as late.
-            .find(|(sum, begun)| begun + STEP_MS > from && *sum >= enough);
-        at.map_or(f64::NAN, |(_, begun)| begun.max(from))
+            // What came in the step in which that moment lies may have come before it.
+            .find(|(sum, begun)| *begun >= from && *sum >= enough);
+        at.map_or(f64::NAN, |(_, begun)| begun)
     }
 }
 

@@ -66,6 +66,12 @@ impl Lab {
 
     fn connect(&self) -> Result<()> {
         let spaces = &self.spaces;
+        for host in Host::ALL {
+            // Nobody else has these addresses: they are not to be asked for.
+            for which in ["all", "default"] {
+                self.set(host, &format!("net/ipv6/conf/{which}/accept_dad"), "0")?;
+            }
+        }
         for (host, net, inner) in [(Host::Client, 1, "c0"), (Host::Server, 2, "s0")] {
             let (name, router) = (spaces.name(host), spaces.name(Host::Router));
             tools::run(
@@ -86,7 +92,23 @@ impl Lab {
             spaces.ip(host, &["-6", "route", "add", "default", "via", &format!("fd77:{net}::1")])?;
         }
         self.set(Host::Router, "net/ipv4/ip_forward", "1")?;
-        self.set(Host::Router, "net/ipv6/conf/all/forwarding", "1")
+        self.set(Host::Router, "net/ipv6/conf/all/forwarding", "1")?;
+        self.introduce_neighbours()
+    }
+
+    /// Tells neighbours of each other by IPv6. The first question that they ask is lost, and is asked again after 1 s: that
+    /// would be in every measurement.
+    fn introduce_neighbours(&self) -> Result<()> {
+        for (host, net, inner) in [(Host::Client, 1, "c0"), (Host::Server, 2, "s0")] {
+            let (outer, inner) = ((host, "up0", 2), (Host::Router, inner, 1));
+            for ((at, device, _), (other, its, last)) in [(outer, inner), (inner, outer)] {
+                let mac = self.spaces.exec(other, &["cat", &format!("/sys/class/net/{its}/address")])?;
+                let address = format!("fd77:{net}::{last}");
+                let known = ["neigh", "replace", &address, "lladdr", mac.trim(), "dev", device];
+                self.spaces.ip(at, &known.into_iter().chain(["nud", "permanent"]).collect::<Vec<_>>())?;
+            }
+        }
+        Ok(())
     }
 
     /// Sets a value of the kernel under /proc/sys, for this host only (most of `net/` is).
