@@ -181,6 +181,11 @@ impl Life {
         self.round_trip
     }
 
+    /// Whether a ping has no answer yet.
+    pub fn waits(&self) -> bool {
+        !self.unanswered.is_empty()
+    }
+
     /// How long nothing has come.
     pub fn silent_for(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.heard)

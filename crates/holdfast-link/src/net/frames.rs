@@ -30,7 +30,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
         self.stream.flush().await.map_err(failed)
     }
 
-    /// The next frame. Reads no more than that frame needs, so that a stranger fills no memory.
+    /// Sends a last frame, and ends the stream.
+    pub async fn send_and_end(&mut self, frame: &Frame) -> Result<(), Error> {
+        self.send(frame).await?;
+        self.stream.shutdown().await.map_err(|cause| Error::Io { phase: Phase::Hello, cause })
+    }
+
+    /// The next frame. Can be dropped and asked again: nothing is lost. Reads no more than that frame needs, so that a stranger fills no memory.
     pub async fn next(&mut self) -> Result<Frame, Error> {
         loop {
             if let Some(frame) = self.decoder.next(&mut self.buffer)? {
@@ -48,6 +54,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
     /// The stream, and what was read of it and not taken.
     pub fn into_parts(self) -> (S, Decoder, BytesMut) {
         (self.stream, self.decoder, self.buffer)
+    }
+
+    /// The stream, to be set up only.
+    pub fn stream_mut(&mut self) -> &mut S {
+        &mut self.stream
     }
 
     /// The stream.

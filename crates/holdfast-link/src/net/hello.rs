@@ -53,11 +53,32 @@ where
 {
     let peer = peer_of(&stream)?;
     let binding = binding(&stream)?;
-    let mut frames = Frames::new(stream);
     let hello = me.hello(binding);
     let frame = if park { Frame::Park(hello) } else { Frame::Hello(hello) };
-    in_time(Phase::Hello, frames.send(&frame)).await??;
-    match in_time(Phase::Hello, frames.next()).await?? {
+    introduce(Frames::new(stream), peer, binding, frame).await
+}
+
+/// Introduces this side on a connection that the peer has parked here.
+pub(super) async fn greet_parked<S>(me: &Me, parked: Greeted<S>) -> Result<Greeted<S>, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Greeted { frames, peer, .. } = parked;
+    let binding = binding(frames.stream())?;
+    introduce(frames, peer, binding, Frame::Hello(me.hello(binding))).await
+}
+
+async fn introduce<S>(
+    mut frames: Frames<TlsStream<S>>,
+    peer: Peer,
+    binding: [u8; 32],
+    hello: Frame,
+) -> Result<Greeted<S>, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    in_time(Phase::Hello, frames.send(&hello)).await??;
+    match in_time(Phase::Hello, answer_of(&mut frames)).await?? {
         Frame::Welcome(welcome) if welcome.channel_binding != binding => Err(Error::Binding),
         Frame::Welcome(Welcome { version: VERSION, boot_id, addresses, .. }) => {
             Ok(Greeted { frames, peer, boot: boot_id, addresses, parked: false })
@@ -65,6 +86,19 @@ where
         Frame::Welcome(_) => Err(Violation("a welcome with a version that was not offered").into()),
         Frame::Refused(Close { code, text }) => Err(Error::Refused { peer: peer.identity, code, text }),
         _ => Err(Violation("a frame that is no answer to a hello").into()),
+    }
+}
+
+/// The next frame that is no heartbeat: on a parked connection those may be under way.
+async fn answer_of<S>(frames: &mut Frames<S>) -> Result<Frame, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    loop {
+        match frames.next().await? {
+            Frame::Ping(_) | Frame::Pong(_) => {}
+            frame => return Ok(frame),
+        }
     }
 }
 
@@ -80,14 +114,41 @@ where
 }
 
 /// Waits for HELLO or PARK on an authenticated connection, and answers it.
-async fn answer<S>(me: &Me, stream: TlsStream<S>) -> Result<Greeted<S>, Error>
+pub(super) async fn answer<S>(me: &Me, stream: TlsStream<S>) -> Result<Greeted<S>, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let peer = peer_of(&stream)?;
     let binding = binding(&stream)?;
     let mut frames = Frames::new(stream);
-    let (hello, parked) = match in_time(Phase::Hello, frames.next()).await?? {
+    let frame = in_time(Phase::Hello, frames.next()).await??;
+    welcome(me, frames, peer, binding, frame).await
+}
+
+/// Answers the HELLO that has come on a connection that this side has parked at the peer.
+pub(super) async fn answer_parked<S>(me: &Me, parked: Greeted<S>, hello: Frame) -> Result<Greeted<S>, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Greeted { frames, peer, .. } = parked;
+    let binding = binding(frames.stream())?;
+    if !matches!(hello, Frame::Hello(_)) {
+        return Err(Violation("a frame that has no place on a parked connection").into());
+    }
+    welcome(me, frames, peer, binding, hello).await
+}
+
+async fn welcome<S>(
+    me: &Me,
+    mut frames: Frames<TlsStream<S>>,
+    peer: Peer,
+    binding: [u8; 32],
+    frame: Frame,
+) -> Result<Greeted<S>, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (hello, parked) = match frame {
         Frame::Hello(hello) => (hello, false),
         Frame::Park(hello) => (hello, true),
         _ => return Err(Violation("a frame before the hello").into()),
@@ -122,12 +183,12 @@ impl Me {
     }
 }
 
-async fn in_time<T>(phase: Phase, step: impl Future<Output = T>) -> Result<T, Error> {
+pub(super) async fn in_time<T>(phase: Phase, step: impl Future<Output = T>) -> Result<T, Error> {
     timeout(STEP_MAX, step).await.map_err(|_| Error::Deadline { phase })
 }
 
 /// Why a handshake failed: who the peer is not, or what broke.
-fn tls(cause: std::io::Error) -> Error {
+pub(super) fn tls(cause: std::io::Error) -> Error {
     match cause.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(error) => Error::Identity(match verify::refusal(error) {
             Some(refused) => refused.to_string(),

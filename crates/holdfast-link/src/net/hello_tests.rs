@@ -13,7 +13,7 @@ fn me(authority: &Authority, role: Role, host: &str) -> Me {
     let key = HostKey::generate().unwrap();
     let certificate = authority.certify(&key.request().unwrap(), &identity, SystemTime::now()).unwrap();
     Me {
-        credentials: Credentials::new(key, certificate, authority.certificate().clone()).unwrap(),
+        credentials: Arc::new(Credentials::new(key, certificate, authority.certificate().clone()).unwrap()),
         revoked: Revoked::default(),
         boot: BootId([host.as_bytes()[0]; 16]),
         addresses: vec!["192.0.2.7:7556".parse().unwrap()],

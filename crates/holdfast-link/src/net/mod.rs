@@ -2,13 +2,45 @@
 //!
 //! | file | question |
 //! |---|---|
+//! | [`link`] | how does what is above get sessions? |
+//! | [`handle`] | what does an application hold of a session? |
+//! | [`status`] | what is there to see of it? |
+//! | [`core`](self) | what do the parts of a session share? |
+//! | [`pump`](self) | how do bytes move between a connection and a session, and does the connection live? |
+//! | [`keeper`] | who finds a new connection, and when? |
+//! | [`attach`](self) | how does a session get onto a connection? |
+//! | [`dial`] | which route wins? |
+//! | [`host`] | what is known of another host? |
+//! | [`parking`](self) | how is a host reached that can only dial? |
+//! | [`exchange`] | who has dialled this host? |
+//! | [`strangers`](self) | how many are let in who have not shown who they are? |
 //! | [`hello`] | does a living process of the right host answer on this connection? |
 //! | [`frames`] | how do frames come off a stream, and go onto it? |
+//! | [`process`] | what do all sessions of a process share? |
+//! | [`stream`], [`tcp`] | what are connections made of? |
 
+mod attach;
+mod core;
+pub mod dial;
+pub mod exchange;
 pub mod frames;
+pub mod handle;
 pub mod hello;
+pub mod host;
+pub mod keeper;
+pub mod link;
+mod parking;
+pub mod process;
+mod pump;
+#[cfg(test)]
+mod sim;
+pub mod status;
+pub mod stream;
+mod strangers;
+pub mod tcp;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use holdfast_proto::session::{BootId, Violation};
 
@@ -16,18 +48,32 @@ use crate::identity::{Credentials, Identity, Revoked};
 use crate::route::Outcome;
 
 /// What this process is to others.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Me {
     /// Its key and certificate.
-    pub credentials: Credentials,
+    pub credentials: Arc<Credentials>,
     /// Certificates that are good no more.
     pub revoked: Revoked,
     /// Drawn when the process started.
     pub boot: BootId,
-    /// Where its exchange listens.
+    /// Where its exchange listens. A wildcard is offered as the address by which this host was reached.
     pub addresses: Vec<SocketAddr>,
     /// Its program and version.
     pub program: String,
+}
+
+impl Me {
+    /// A process that begins now.
+    pub fn new(credentials: Arc<Credentials>, revoked: Revoked, program: String) -> Option<Self> {
+        let boot = BootId(random()?);
+        Some(Self { credentials, revoked, boot, addresses: Vec::new(), program })
+    }
+}
+
+/// 16 random bytes, if the system gives any.
+fn random() -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).ok().map(|()| bytes)
 }
 
 /// What a connection was doing.
@@ -42,6 +88,9 @@ pub enum Phase {
     /// HELLO and WELCOME.
     #[error("the hello")]
     Hello,
+    /// ATTACH.
+    #[error("attaching a session")]
+    Attach,
 }
 
 /// Why there is no connection.

@@ -159,7 +159,7 @@ mod tests {
         let mut flow = Flow::new(start);
         let grown = (0..2_000)
             .filter(|at| flow.moved(64 << 10, start + Duration::from_micros(*at * 500), &mut budget));
-        assert_eq!(grown.count(), 7, "128 KiB doubled seven times");
+        assert_eq!(grown.count(), 8, "64 KiB doubled eight times");
         assert_eq!((flow.window(), budget.lent()), (WINDOW_MAX, WINDOW_MAX - WINDOW_MIN));
         let end = start + Duration::from_secs(1);
         assert!(!flow.is_idle(end) && flow.is_idle(flow.idle_at().unwrap()));

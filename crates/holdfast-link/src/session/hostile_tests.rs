@@ -55,7 +55,7 @@ fn ack(consumed: u64, limit: u64, returns: u64) -> Frame {
 
 #[test]
 fn data_and_its_end() {
-    let full = || vec![data(64 << 10), data(64 << 10)];
+    let full = || vec![data(32 << 10), data(32 << 10)];
     check([full(), vec![data(1)]].concat(), "beyond the limit");
     check(vec![data(5), Frame::Fin(4)], "not where the data end");
     check(vec![data(5), Frame::Fin(6)], "not where the data end");
@@ -79,7 +79,7 @@ fn returns_of_credit() {
     check(vec![Frame::Return { returns: 1, limit: WINDOW_MIN + 1 }], "a return of credit");
     // After it the old limit counts no more.
     check(
-        vec![data(60_000), Frame::Return { returns: 1, limit: 60_000 }, data(64 << 10), data(64 << 10)],
+        vec![data(60_000), Frame::Return { returns: 1, limit: 60_000 }, data(5_000), data(64 << 10)],
         "beyond",
     );
 }

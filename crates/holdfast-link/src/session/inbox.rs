@@ -4,13 +4,18 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use holdfast_proto::session::{Violation, Window};
 
 use super::machine::WINDOW_MIN;
 
 /// Consumed bytes after which an acknowledgement is due, if the window is large.
 const ACK_EVERY_MAX: u64 = 1 << 20;
+
+/// Pieces below this are copied together: each would keep the whole buffer that it came in, and a place in the queue.
+const SMALL: usize = 4 << 10;
+/// How much of them lies together at most.
+const TOGETHER: usize = 32 << 10;
 
 /// What an acknowledgement says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +29,8 @@ pub(super) struct Told {
 #[derive(Debug)]
 pub(super) struct Inbox {
     queue: VecDeque<Bytes>,
+    /// Small pieces that came after what is in the queue.
+    small: BytesMut,
     received: u64,
     consumed: u64,
     limit: u64,
@@ -41,6 +48,7 @@ impl Inbox {
     pub(super) fn new(window: u64) -> Self {
         Self {
             queue: VecDeque::new(),
+            small: BytesMut::new(),
             received: 0,
             consumed: 0,
             limit: window,
@@ -61,8 +69,26 @@ impl Inbox {
             return Err(Violation("data after the end"));
         }
         self.received = end;
-        self.queue.push_back(data);
+        self.keep(data);
         Ok(())
+    }
+
+    fn keep(&mut self, data: Bytes) {
+        if data.len() >= SMALL || self.small.len() + data.len() > TOGETHER {
+            self.end_small();
+        }
+        if data.len() >= SMALL {
+            self.queue.push_back(data);
+        } else {
+            self.small.extend_from_slice(&data);
+        }
+    }
+
+    fn end_small(&mut self) {
+        if !self.small.is_empty() {
+            let together = self.small.split().freeze();
+            self.queue.push_back(together);
+        }
     }
 
     /// The peer has said how long the stream is.
@@ -79,23 +105,42 @@ impl Inbox {
 
     /// Hands bytes to the application; how many. 0 with [`is_at_end`](Self::is_at_end): there will be no more.
     pub(super) fn read(&mut self, out: &mut [u8]) -> usize {
-        let mut filled = 0;
-        while let Some(chunk) = self.queue.front_mut() {
-            let part = chunk.len().min(out.len() - filled);
-            chunk.copy_to_slice(&mut out[filled..filled + part]);
-            filled += part;
+        let mut rest = out;
+        self.read_with(rest.len(), |part| {
+            let (here, after) = std::mem::take(&mut rest).split_at_mut(part.len());
+            here.copy_from_slice(part);
+            rest = after;
+        })
+    }
+
+    /// The same, piece by piece: at most `most` bytes in all.
+    pub(super) fn read_with(&mut self, most: usize, mut put: impl FnMut(&[u8])) -> usize {
+        let mut rest = most;
+        while rest > 0 {
+            let Some(chunk) = self.queue.front_mut() else { break };
+            let part = chunk.len().min(rest);
+            put(&chunk[..part]);
+            rest -= part;
+            chunk.advance(part);
             if chunk.is_empty() {
                 self.queue.pop_front();
-            } else {
-                break;
             }
         }
-        self.consume(filled as u64);
-        filled
+        let part = self.small.len().min(rest);
+        if self.queue.is_empty() && part > 0 {
+            put(&self.small[..part]);
+            self.small.advance(part);
+            rest -= part;
+        }
+        self.consume((most - rest) as u64);
+        most - rest
     }
 
     /// Hands the next bytes over as they came, without a copy.
     pub(super) fn read_chunk(&mut self) -> Option<Bytes> {
+        if self.queue.is_empty() {
+            self.end_small();
+        }
         let chunk = self.queue.pop_front()?;
         self.consume(chunk.len() as u64);
         Some(chunk)
@@ -142,7 +187,7 @@ impl Inbox {
     }
 
     pub(super) fn is_readable(&self) -> bool {
-        !self.queue.is_empty() || self.is_at_end()
+        self.waiting() > 0 || self.is_at_end()
     }
 
     /// What is said when a connection begins. It counts as told there.
@@ -193,5 +238,10 @@ impl Inbox {
 
     pub(super) fn received(&self) -> u64 {
         self.received
+    }
+
+    /// How far ahead the peer may send, by what was set or returned last.
+    pub(super) fn reach(&self) -> u64 {
+        self.window
     }
 }

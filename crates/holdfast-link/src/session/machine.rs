@@ -12,8 +12,8 @@ use holdfast_proto::session::{
 use super::inbox::{Inbox, Told};
 use super::outbox::Outbox;
 
-/// What every session has of its own, each way.
-pub const WINDOW_MIN: u64 = 128 << 10;
+/// What every session has of its own, each way: 128 KiB in all.
+pub const WINDOW_MIN: u64 = 64 << 10;
 /// Most that is lent to a session, each way.
 pub const WINDOW_MAX: u64 = 16 << 20;
 
@@ -57,9 +57,29 @@ pub enum End {
     /// The certificate of a side was revoked.
     #[error("revoked")]
     Revoked,
+    /// This process stops.
+    #[error("this process stops")]
+    Stopped,
     /// A side broke the protocol.
     #[error("broke the protocol: {0}")]
     Violation(String),
+}
+
+impl End {
+    /// What the peer is told of it, if it does not know.
+    pub fn told(&self) -> Option<Close> {
+        let (code, text) = match self {
+            Self::Aborted => (Code::Aborted, String::new()),
+            Self::OutageLimit => (Code::Aborted, self.to_string()),
+            Self::Stopped => (Code::Shutdown, String::new()),
+            Self::Revoked => (Code::Revoked, String::new()),
+            Self::Violation(what) => (Code::Violation, what.clone()),
+            Self::Done | Self::PeerRestarted | Self::PeerStopped | Self::AbortedByPeer(_) | Self::Lost => {
+                return None;
+            }
+        };
+        Some(Close { code, text })
+    }
 }
 
 /// Why ATTACH is refused.
@@ -273,6 +293,11 @@ impl Machine {
         self.discarded.extend(self.asked.take().map(|(connection, _)| connection));
     }
 
+    /// Whether there are connections that are to be closed with `superseded`.
+    pub fn has_discarded(&self) -> bool {
+        !self.discarded.is_empty()
+    }
+
     /// Connections that are to be closed with `superseded`.
     pub fn take_discarded(&mut self) -> Vec<Connection> {
         std::mem::take(&mut self.discarded)
@@ -281,6 +306,17 @@ impl Machine {
     /// The connection that carries it.
     pub fn attached(&self) -> Option<Connection> {
         self.attached.map(|(connection, _)| connection)
+    }
+
+    /// Whether it is attached to this connection, or has asked for it and has no answer yet.
+    pub fn holds(&self, connection: Connection) -> bool {
+        let is = |held: Option<(Connection, u64)>| held.is_some_and(|(held, _)| held == connection);
+        is(self.attached) || is(self.asked)
+    }
+
+    /// Its id.
+    pub fn id(&self) -> SessionId {
+        self.id
     }
 
     /// The highest generation so far.
@@ -350,7 +386,12 @@ impl Machine {
         }
     }
 
-    /// Whether there is something to acknowledge that may wait a little.
+    /// Whether there is something to acknowledge at once.
+    pub fn ack_is_due(&self) -> bool {
+        self.inbox.ack_due().1
+    }
+
+    /// Whether there is something to acknowledge, be it that it may wait a little.
     pub fn ack_is_pending(&self) -> bool {
         self.inbox.ack_due().0
     }
@@ -367,6 +408,21 @@ impl Machine {
         self.outbox.room()
     }
 
+    /// Whether the peer is being sent everything that was written.
+    pub fn all_is_sent(&self) -> bool {
+        self.outbox.unsent() == 0
+    }
+
+    /// Whether it was said that there will be no more to write.
+    pub fn is_finished(&self) -> bool {
+        self.outbox.is_finished()
+    }
+
+    /// Whether the peer has consumed everything that there ever was to write.
+    pub fn all_is_consumed(&self) -> bool {
+        self.outbox.is_done()
+    }
+
     /// There will be no more to write.
     pub fn finish(&mut self) {
         self.outbox.finish();
@@ -375,6 +431,13 @@ impl Machine {
     /// Gives bytes; how many. 0: nothing is there, or with [`is_at_end`](Self::is_at_end), nothing will be.
     pub fn read(&mut self, out: &mut [u8]) -> usize {
         let read = self.inbox.read(out);
+        self.check_done();
+        read
+    }
+
+    /// Gives at most so many bytes, piece by piece; how many.
+    pub fn read_with(&mut self, most: usize, put: impl FnMut(&[u8])) -> usize {
+        let read = self.inbox.read_with(most, put);
         self.check_done();
         read
     }
@@ -420,6 +483,8 @@ impl Machine {
             waiting: self.inbox.waiting(),
             granted: self.inbox.granted(),
             received: self.inbox.received(),
+            consumed: self.outbox.consumed(),
+            reach: self.inbox.reach(),
         }
     }
 
@@ -464,6 +529,10 @@ pub struct Counts {
     pub granted: u64,
     /// Come in all.
     pub received: u64,
+    /// Consumed by the peer's application, of what this side has sent.
+    pub consumed: u64,
+    /// How far ahead the peer may send. Small again once it has given its credit back.
+    pub reach: u64,
 }
 
 #[cfg(test)]

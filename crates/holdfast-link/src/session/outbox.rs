@@ -237,6 +237,15 @@ impl Outbox {
         self.sent - self.consumed
     }
 
+    /// Bytes that were accepted and not sent.
+    pub(super) fn unsent(&self) -> u64 {
+        self.end - self.sent
+    }
+
+    pub(super) fn consumed(&self) -> u64 {
+        self.consumed
+    }
+
     pub(super) fn resent(&self) -> u64 {
         self.resent
     }

@@ -1,5 +1,6 @@
 //! Which route wins, how soon, and what is said of those that lose.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -44,7 +45,7 @@ pub(super) const CASES: &[Case] = &[
         "next route at once",
         refused_v4,
     ),
-    case("refused-v6", Column::Session, "the same by IPv6", "connected within 1.2 s", refused_v6),
+    case("refused-v6", Column::Session, "one preferred port answers so by IPv6", "connected within 1.2 s", refused_v6),
     case(
         "accepts-and-stays-mute",
         Column::Session,
@@ -133,20 +134,24 @@ fn nine_operations_classic(setting: &Setting, report: &mut Report) -> Result<()>
 }
 
 fn refused_v4(setting: &Setting, report: &mut Report) -> Result<()> {
-    refused(setting, report, &[at(SERVER, BAD), at(SERVER, PORT)], AT_ONCE_MS)
+    refused(setting, report, lab::SERVER, 6, 600.0)
 }
 
 fn refused_v6(setting: &Setting, report: &mut Report) -> Result<()> {
     // The kernel tells the one who connects of an ICMP error only when it sends the next SYN, after 1 s.
-    refused(setting, report, &[at(SERVER_V6, BAD), at(SERVER_V6, PORT)], 1_200.0)
+    refused(setting, report, SERVER_V6, 1, 1_200.0)
 }
 
-fn refused(setting: &Setting, report: &mut Report, places: &[String], bound_ms: f64) -> Result<()> {
+fn refused(setting: &Setting, report: &mut Report, server: IpAddr, count: u16, bound_ms: f64) -> Result<()> {
     let mut hosts = Hosts::new(setting, &[PORT])?;
+    let bad: Vec<u16> = (BAD..BAD + count).collect();
+    let places: Vec<String> = bad.iter().copied().chain([PORT]).map(|port| at(server, port)).collect();
     for answer in Answer::ALL {
-        hosts.pair.lab.pass(BAD)?;
-        hosts.pair.lab.refuse(BAD, answer)?;
-        hosts.new_client(places)?;
+        for port in &bad {
+            hosts.pair.lab.pass(*port)?;
+            hosts.pair.lab.refuse(*port, answer)?;
+        }
+        hosts.new_client(&places)?;
         let reply = hosts.echo_session("x")?;
         report.at_most(&format!("{answer:?}"), reply.number("took_ms"), bound_ms);
     }

@@ -1,0 +1,169 @@
+//! From a peer that has answered the hello to a session on its connection: ATTACH, and ATTACHED or REFUSED
+//! (docs/protocol.md, sections 3 and 5).
+
+use std::sync::Arc;
+
+use holdfast_proto::session::{Attach, BootId, Close, Code, Frame, Violation};
+use tokio::time::timeout;
+use tokio_rustls::TlsStream;
+
+use super::core::{About, Core};
+use super::frames::Frames;
+use super::handle::Session;
+use super::hello::{Greeted, STEP_MAX};
+use super::process::{Guard, Process};
+use super::pump::Pump;
+use super::stream::AnyStream;
+use super::{Error, Phase};
+use crate::identity::Identity;
+use crate::route::Route;
+use crate::session::machine::{Connection, End, Machine, Side};
+use crate::session::registry::Answer;
+
+/// What became of asking.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// The connection carries the session now.
+    Attached,
+    /// The peer has refused, or another connection was quicker.
+    Refused(Code),
+    /// The session has ended.
+    Over,
+    /// The connection failed first.
+    Failed(Error),
+}
+
+/// Asks for a connection, the winner of a race, and on success lets it run.
+pub(super) async fn ask(core: &Arc<Core>, greeted: Greeted<AnyStream>, route: Route, guard: Guard) -> Asked {
+    let Greeted { mut frames, boot, .. } = greeted;
+    let connection = core.process.next_connection();
+    let attach = match core.ask(connection, boot) {
+        Ok(attach) => attach,
+        Err(_) => return Asked::Over,
+    };
+    match converse(core, connection, &mut frames, attach).await {
+        Ok(Ok(attached)) => {
+            if core.on_attached(connection, attached, route) {
+                run(core, connection, frames, guard);
+                return Asked::Attached;
+            }
+            let code = Code::Superseded;
+            say_and_end(core, connection, frames, Close { code, text: String::new() }).await;
+            if core.end().is_some() { Asked::Over } else { Asked::Refused(code) }
+        }
+        Ok(Err(close)) => {
+            core.on_refused(connection, close.code);
+            Asked::Refused(close.code)
+        }
+        Err(error) => {
+            if let Error::Violation(Violation(what)) = error {
+                core.violation(connection, what);
+            }
+            core.connection_over(connection, error.to_string());
+            if core.end().is_some() { Asked::Over } else { Asked::Failed(error) }
+        }
+    }
+}
+
+/// Sends ATTACH and waits for what is said to it. What was asked is not taken back, unless the session has no use for this
+/// connection any more.
+async fn converse(
+    core: &Core,
+    connection: Connection,
+    frames: &mut Frames<TlsStream<AnyStream>>,
+    attach: Attach,
+) -> Result<Result<holdfast_proto::session::Attached, Close>, Error> {
+    let late = || Error::Deadline { phase: Phase::Attach };
+    let answer = timeout(STEP_MAX, async {
+        frames.send(&Frame::Attach(attach)).await?;
+        match frames.next().await? {
+            Frame::Attached(attached) => Ok(Ok(attached)),
+            Frame::Refused(close) | Frame::Close(close) => Ok(Err(close)),
+            _ => Err(Violation("a frame that is no answer to ATTACH").into()),
+        }
+    });
+    tokio::select! {
+        answer = answer => answer.map_err(|_| late())?,
+        () = core.until_discarded(connection) => {
+            Ok(Err(Close { code: Code::Superseded, text: String::new() }))
+        }
+    }
+}
+
+/// Waits for ATTACH on a connection on which the peer has introduced itself, and answers it.
+pub(super) async fn answer(process: &Arc<Process>, greeted: Greeted<AnyStream>, route: Route, guard: Guard) {
+    let Greeted { mut frames, peer, boot, .. } = greeted;
+    let Ok(Ok(Frame::Attach(attach))) = timeout(STEP_MAX, frames.next()).await else {
+        // Most connections that are not attached have lost a race.
+        return;
+    };
+    let connection = process.next_connection();
+    let (core, attached) = match answer_to(process, &peer.identity, boot, connection, &attach, route) {
+        Ok(answer) => answer,
+        Err(code) => {
+            let refused = Frame::Refused(Close { code, text: String::new() });
+            let _ = timeout(STEP_MAX, frames.send_and_end(&refused)).await;
+            return;
+        }
+    };
+    match timeout(STEP_MAX, frames.send(&Frame::Attached(attached))).await {
+        Ok(Ok(())) => run(&core, connection, frames, guard),
+        Ok(Err(error)) => core.connection_over(connection, error.to_string()),
+        Err(_) => core.connection_over(connection, "the answer to ATTACH could not be sent".into()),
+    }
+}
+
+/// What an ATTACH is answered: by a session that is there, or a new one.
+fn answer_to(
+    process: &Arc<Process>,
+    peer: &Identity,
+    boot: BootId,
+    connection: Connection,
+    attach: &Attach,
+    route: Route,
+) -> Result<(Arc<Core>, holdfast_proto::session::Attached), Code> {
+    let core = match process.answer(attach, peer, boot) {
+        Answer::Refused(code) => return Err(code),
+        Answer::Known => process.session(attach.session).ok_or(Code::UnknownSession)?,
+        Answer::Open => return accept(process, peer, boot, connection, attach, route),
+    };
+    let attached = core.on_attach(connection, attach, route)?;
+    Ok((core, attached))
+}
+
+/// A session that the peer opens.
+fn accept(
+    process: &Arc<Process>,
+    peer: &Identity,
+    boot: BootId,
+    connection: Connection,
+    attach: &Attach,
+    route: Route,
+) -> Result<(Arc<Core>, holdfast_proto::session::Attached), Code> {
+    let place = process.place_for_incoming().ok_or(Code::Overloaded)?;
+    let about = About { id: attach.session, class: attach.class, label: attach.label.clone() };
+    let machine = Machine::accept(attach, boot);
+    let core = process.add(peer, Some(boot), machine, Side::Server, &about).map_err(|_| Code::Overloaded)?;
+    let attached = core.on_attach(connection, attach, route).inspect_err(|_| core.end_with(End::Lost))?;
+    place.send(Session::new(Arc::clone(&core)));
+    super::keeper::spawn(&core);
+    Ok((core, attached))
+}
+
+fn run(core: &Arc<Core>, connection: Connection, frames: Frames<TlsStream<AnyStream>>, guard: Guard) {
+    let pump = Pump::new(Arc::clone(core), connection, frames.into_parts());
+    core.process.spawn_pump(async move {
+        pump.run().await;
+        drop(guard);
+    });
+}
+
+async fn say_and_end(
+    core: &Core,
+    connection: Connection,
+    mut frames: Frames<TlsStream<AnyStream>>,
+    close: Close,
+) {
+    let _ = timeout(STEP_MAX, frames.send_and_end(&Frame::Close(close))).await;
+    core.connection_over(connection, "superseded by another connection".into());
+}

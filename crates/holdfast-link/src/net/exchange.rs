@@ -1,0 +1,143 @@
+//! The one listener of a host: whoever dials is taken through TLS and handed on by protocol. Hosts get sessions; people and
+//! programs, who speak HTTP, are handed over as they are. Nobody stays who does not show who he is.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use holdfast_proto::session::{ALPN, Close, Code, Frame};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout, timeout_at};
+use tokio_rustls::{TlsAcceptor, TlsStream};
+
+use super::core::now;
+use super::hello::{self, Greeted, STEP_MAX};
+use super::process::Process;
+use super::strangers::{Strangers, Ticket};
+use super::stream::{Accepted, AnyStream, Listener};
+use super::{attach, parking};
+use crate::identity::Peer;
+use crate::identity::verify;
+use crate::route::Route;
+
+/// HTTP/2, as TLS names it (RFC 7301's register).
+const HTTP2: &[u8] = b"h2";
+/// What is spoken here, in the order of preference. Who names nothing is taken to speak HTTP/1.1.
+pub(super) const PROTOCOLS: [&[u8]; 3] = [ALPN, HTTP2, b"http/1.1"];
+/// What a stranger may send before he is known.
+const BYTES_MAX: u64 = 64 << 10;
+/// After an error of the listener itself, such as no more descriptors.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// A person's or a program's connection, past TLS.
+#[derive(Debug)]
+pub struct Visitor {
+    /// The stream.
+    pub stream: TlsStream<AnyStream>,
+    /// The host that it is, if it showed a certificate of the site. It may have expired.
+    pub peer: Option<Peer>,
+    /// Where it comes from.
+    pub from: SocketAddr,
+    /// Whether it speaks HTTP/2; else HTTP/1.1.
+    pub is_http2: bool,
+}
+
+/// Serves one address, as long as the process runs.
+pub(super) async fn serve(
+    process: Arc<Process>,
+    listener: Box<dyn Listener>,
+    strangers: Strangers,
+    visitors: mpsc::Sender<Visitor>,
+) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => {
+                let mut ticket = strangers.admit(accepted.from.ip());
+                let (owner, visitors) = (Arc::clone(&process), visitors.clone());
+                process.spawn(async move {
+                    let known = tokio::select! {
+                        known = meet(&owner, accepted) => known,
+                        () = ticket.taken_away() => None,
+                    };
+                    if let Some(known) = known {
+                        known.settle(&owner, ticket, &visitors).await;
+                    }
+                });
+            }
+            // Others are being served meanwhile, and give back what is short.
+            Err(_) => sleep(BREATH).await,
+        }
+    }
+}
+
+/// Who has shown who he is.
+enum Known {
+    Host(Box<Greeted<AnyStream>>, SocketAddr),
+    Visitor(Box<Visitor>),
+}
+
+/// From an accepted connection to somebody who is known, in one bounded time.
+async fn meet(process: &Arc<Process>, accepted: Accepted) -> Option<Known> {
+    let Accepted { mut stream, from } = accepted;
+    stream.bound(Some(BYTES_MAX));
+    let me = process.me_at(stream.local());
+    let config = process.listen_config().ok()?;
+    let meeting = async {
+        let stream = TlsStream::Server(TlsAcceptor::from(config).accept(stream).await.ok()?);
+        match stream.get_ref().1.alpn_protocol() {
+            Some(ALPN) => {
+                let mut greeted = hello::answer(&me, stream).await.ok()?;
+                greeted.frames.stream_mut().get_mut().0.bound(None);
+                Some(Known::Host(Box::new(greeted), from))
+            }
+            protocol => {
+                let is_http2 = protocol == Some(HTTP2);
+                let peer = verify::peer_of(stream.get_ref().1.peer_certificates(), std::time::SystemTime::now());
+                Some(Known::Visitor(Box::new(Visitor { stream, peer, from, is_http2 })))
+            }
+        }
+    };
+    timeout_at((now() + STEP_MAX).into(), meeting).await.ok()?
+}
+
+impl Known {
+    async fn settle(self, process: &Arc<Process>, ticket: Ticket, visitors: &mpsc::Sender<Visitor>) {
+        match self {
+            Self::Host(greeted, from) => {
+                // It has places of its own from now on.
+                drop(ticket);
+                host(process, *greeted, from).await;
+            }
+            // If nobody takes them as quickly as they come, they have to come again.
+            Self::Visitor(mut visitor) => {
+                visitor.stream.get_mut().0.bound(None);
+                let _ = visitors.try_send(*visitor);
+            }
+        }
+    }
+}
+
+async fn host(process: &Arc<Process>, mut greeted: Greeted<AnyStream>, from: SocketAddr) {
+    let identity = greeted.peer.identity.clone();
+    if greeted.peer.expired {
+        let text = "the certificate has expired: it may only be renewed".into();
+        return refuse(greeted, Code::Revoked, text).await;
+    }
+    let guard = match process.guard(&identity) {
+        Ok(guard) => guard,
+        Err(code) => return refuse(greeted, code, "too many connections of this host".into()).await,
+    };
+    process.seen(&identity, greeted.boot);
+    process.host(&identity).learn(&greeted.addresses, Some(from.ip()));
+    if greeted.parked {
+        greeted.parked = false;
+        parking::keep(process, greeted, guard);
+    } else {
+        attach::answer(process, greeted, Route::Dial(from), guard).await;
+    }
+}
+
+async fn refuse(mut greeted: Greeted<AnyStream>, code: Code, text: String) {
+    let refused = Frame::Refused(Close { code, text });
+    let _ = timeout(STEP_MAX, greeted.frames.send_and_end(&refused)).await;
+}

@@ -1,0 +1,144 @@
+//! Parked connections: how a host that can only dial is reached all the same (docs/protocol.md, section 3, Parking).
+//!
+//! On the side that was dialled a guard keeps heartbeats on each until it is taken. On the side that dials a parker keeps a
+//! few parked at a host, and replaces at once what is used or lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use holdfast_proto::session::{Frame, Violation};
+use tokio::sync::oneshot;
+use tokio::time::sleep_until;
+
+use super::attach;
+use super::core::now;
+use super::dial;
+use super::hello::{self, Greeted};
+use super::host::Host;
+use super::keeper::Pauses;
+use super::process::{Guard, Process};
+use super::stream::AnyStream;
+use crate::connection::Life;
+use crate::connection::life::Action;
+use crate::route::Route;
+
+/// How soon a parked connection that was lost is replaced at the earliest, so that one that is refused at once is not made
+/// again and again.
+const AGAIN: Duration = Duration::from_millis(100);
+
+type Taken = (Greeted<AnyStream>, Guard);
+
+/// A parked connection, on the side that may open on it. Dropping it closes the connection.
+#[derive(Debug)]
+pub(super) struct Slot {
+    take: oneshot::Sender<oneshot::Sender<Taken>>,
+}
+
+impl Slot {
+    /// Whether the connection is still there.
+    pub(super) fn is_there(&self) -> bool {
+        !self.take.is_closed()
+    }
+
+    /// Takes it; `None` if it was lost just now.
+    pub(super) async fn take(self) -> Option<Taken> {
+        let (give, taken) = oneshot::channel();
+        self.take.send(give).ok()?;
+        taken.await.ok()
+    }
+}
+
+/// Keeps a connection that the peer has parked here, until it is taken or lost.
+pub(super) fn keep(process: &Arc<Process>, greeted: Greeted<AnyStream>, guard: Guard) {
+    let (take, mut taken) = oneshot::channel::<oneshot::Sender<Taken>>();
+    let host = process.host(&greeted.peer.identity);
+    host.park(Slot { take });
+    let owner = Arc::clone(process);
+    process.spawn(async move {
+        let mut greeted = greeted;
+        let give = tokio::select! {
+            give = &mut taken => give.ok(),
+            _ = live(&owner, &mut greeted) => None,
+        };
+        if let Some(give) = give {
+            let _ = give.send((greeted, guard));
+        }
+    });
+}
+
+/// Heartbeats on a parked connection, both ways. Ends when it is lost, or with the frame that is none.
+async fn live(process: &Process, greeted: &mut Greeted<AnyStream>) -> Option<Frame> {
+    let mut life = Life::new(process.settings.times, now());
+    loop {
+        let wake = life.next_wake();
+        tokio::select! {
+            frame = greeted.frames.next() => {
+                life.heard(now());
+                let answered = match frame.ok()? {
+                    Frame::Ping(number) => {
+                        life.pinged(now()).ok()?;
+                        greeted.frames.send(&Frame::Pong(number)).await
+                    }
+                    Frame::Pong(number) => {
+                        life.ponged(number, now()).ok()?;
+                        Ok(())
+                    }
+                    other => return Some(other),
+                };
+                answered.ok()?;
+            }
+            () = sleep_until(wake.into()) => {
+                for action in life.poll(now()) {
+                    match action {
+                        Action::Ping(number) => greeted.frames.send(&Frame::Ping(number)).await.ok()?,
+                        // There is no other connection to change to: it goes when it is dead.
+                        Action::Suspect(_) => {}
+                        Action::Drop(_) => return None,
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Keeps connections parked at a host, for as long as the process runs.
+pub(super) fn park_at(process: &Arc<Process>, host: &Arc<Host>) {
+    for _ in 0..process.settings.parked {
+        let (owner, host) = (Arc::clone(process), Arc::clone(host));
+        process.spawn(async move { park_again(&owner, &host).await });
+    }
+}
+
+async fn park_again(process: &Arc<Process>, host: &Arc<Host>) {
+    let mut pauses = Pauses::new(now());
+    loop {
+        if let Ok(won) = dial::race(process, host, dial::Purpose::Park).await {
+            pauses = Pauses::new(now());
+            wait_for_hello(process, won).await;
+            tokio::time::sleep(AGAIN).await;
+        } else {
+            pauses.wait(process, host).await;
+        }
+    }
+}
+
+/// Waits until the host opens on the connection, or it is lost; then what the host asks for runs by itself.
+async fn wait_for_hello(process: &Arc<Process>, won: dial::Won) {
+    let dial::Won { mut greeted, guard, route } = won;
+    let Some(frame) = live(process, &mut greeted).await else { return };
+    let Ok(greeted) = hello::answer_parked(&process.me(), greeted, frame).await else { return };
+    process.seen(&greeted.peer.identity, greeted.boot);
+    let owner = Arc::clone(process);
+    process.spawn(async move { attach::answer(&owner, greeted, route, guard).await });
+}
+
+/// Opens on a parked connection: this side introduces itself, and the peer must answer.
+pub(super) async fn open(process: &Process, host: &Host) -> Result<Taken, super::Error> {
+    let gone = || super::Error::Violation(Violation("the parked connection is gone"));
+    let (greeted, guard) = host.take_parked().ok_or_else(gone)?.take().await.ok_or_else(gone)?;
+    let greeted = hello::greet_parked(&process.me(), greeted).await?;
+    Ok((greeted, guard))
+}
+
+/// The route of such a connection.
+pub(super) const ROUTE: Route = Route::Parked;

@@ -1,0 +1,129 @@
+//! Places for those who have dialled and not shown yet who they are: so many in all, so many from one network. Who comes
+//! beyond takes the place of the oldest, so that those who stay mute keep nobody out. No I/O, no clock.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+/// In all (docs/protocol.md, section 8).
+pub(super) const ALL_MAX: usize = 256;
+/// From one address; of IPv6 from one /64, which is one network, and often one host.
+pub(super) const EACH_MAX: usize = 16;
+
+struct Place {
+    number: u64,
+    from: IpAddr,
+    /// Dropped when the place is given to another.
+    _leave: oneshot::Sender<()>,
+}
+
+#[derive(Default)]
+struct Places {
+    /// The oldest first.
+    taken: VecDeque<Place>,
+    next: u64,
+}
+
+/// The places.
+#[derive(Clone, Default)]
+pub(super) struct Strangers(Arc<Mutex<Places>>);
+
+impl std::fmt::Debug for Strangers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Strangers({})", self.0.lock().taken.len())
+    }
+}
+
+/// A place, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    strangers: Strangers,
+    number: u64,
+    leave: oneshot::Receiver<()>,
+}
+
+impl Strangers {
+    /// Somebody has dialled.
+    pub(super) fn admit(&self, from: IpAddr) -> Ticket {
+        let from = network(from);
+        let mut places = self.0.lock();
+        let same = places.taken.iter().filter(|place| place.from == from).count();
+        let oldest = if same >= EACH_MAX {
+            places.taken.iter().position(|place| place.from == from)
+        } else {
+            (places.taken.len() >= ALL_MAX).then_some(0)
+        };
+        if let Some(oldest) = oldest {
+            places.taken.remove(oldest);
+        }
+        let number = places.next;
+        places.next += 1;
+        let (stay, leave) = oneshot::channel();
+        places.taken.push_back(Place { number, from, _leave: stay });
+        Ticket { strangers: self.clone(), number, leave }
+    }
+
+    #[cfg(test)]
+    fn count(&self) -> usize {
+        self.0.lock().taken.len()
+    }
+}
+
+impl Ticket {
+    /// Ends when the place is wanted for another.
+    pub(super) async fn taken_away(&mut self) {
+        let _ = (&mut self.leave).await;
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut places = self.strangers.0.lock();
+        if let Ok(at) = places.taken.binary_search_by_key(&self.number, |place| place.number) {
+            places.taken.remove(at);
+        }
+    }
+}
+
+fn network(from: IpAddr) -> IpAddr {
+    match from.to_canonical() {
+        IpAddr::V6(from) => IpAddr::V6(Ipv6Addr::from_bits(from.to_bits() >> 64 << 64)),
+        from => from,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_gone(ticket: &mut Ticket) -> bool {
+        ticket.leave.try_recv() == Err(oneshot::error::TryRecvError::Closed)
+    }
+
+    #[test]
+    fn a_flood_from_one_network_takes_its_own_places_only() {
+        let strangers = Strangers::default();
+        let mut known = strangers.admit("192.0.2.1".parse().unwrap());
+        let mut flood: Vec<Ticket> = (0..5_000u16)
+            .map(|number| strangers.admit(format!("2001:db8::{number:x}").parse().unwrap()))
+            .collect();
+        assert_eq!(strangers.count(), 1 + EACH_MAX);
+        assert!(!is_gone(&mut known) && is_gone(&mut flood[0]) && !is_gone(&mut flood[4_999]));
+        drop(flood);
+        assert_eq!(strangers.count(), 1);
+    }
+
+    #[test]
+    fn a_flood_from_everywhere_takes_the_oldest_places() {
+        let strangers = Strangers::default();
+        let mut tickets: Vec<Ticket> = (0..=ALL_MAX as u32)
+            .map(|number| strangers.admit(IpAddr::V4((0x0a00_0000 + number).into())))
+            .collect();
+        assert_eq!(strangers.count(), ALL_MAX);
+        assert!(is_gone(&mut tickets[0]) && !is_gone(&mut tickets[1]));
+        assert_eq!(network("::ffff:192.0.2.1".parse().unwrap()), "192.0.2.1".parse::<IpAddr>().unwrap());
+    }
+}
