@@ -145,7 +145,8 @@ impl Hosts {
         let echo = self.pair.echo(on, SOON)?;
         report.must(echo.error().is_none(), || format!("afterwards: {}", echo.0));
         let status = self.status(Side::Client, on)?;
-        report.must(status.text("id") == id, || format!("session {id} became {}", status.text("id")));
+        report
+            .must(status.text("session") == id, || format!("session {id} became {}", status.text("session")));
         Ok(())
     }
 }
@@ -163,7 +164,30 @@ impl Bulk {
             anyhow::bail!("no session: {error}");
         }
         let sending = hosts.pair.client.order(json!({ "do": "send", "on": "bulk", "rate": BULK_RATE }))?;
-        Ok(Self { sending, id: reply.text("id").to_owned() })
+        Ok(Self { sending, id: reply.text("session").to_owned() })
+    }
+
+    /// Waits, at most so long, until bytes come in at the server at a fair rate.
+    pub(super) fn wait_flowing(&self, hosts: &mut Hosts, within: Duration) -> Result<()> {
+        const LOOK: Duration = Duration::from_millis(200);
+        let end = lab::now_ms() + within.as_secs_f64() * 1e3;
+        let received = |hosts: &mut Hosts| -> Result<u64> {
+            let sessions = hosts.sessions(Side::Server)?;
+            let own = sessions.iter().find(|session| session["session"] == self.id.as_str());
+            Ok(own.and_then(|session| session["received"].as_u64()).unwrap_or(0))
+        };
+        let mut before = received(hosts)?;
+        while lab::now_ms() < end {
+            lab::let_pass(LOOK);
+            let now = received(hosts)?;
+            // A quarter of the rate.
+            if now.saturating_sub(before) > BULK_RATE / 20 {
+                return Ok(());
+            }
+            before = now;
+        }
+        // The rate that is looked at in the end says it.
+        Ok(())
     }
 
     /// Ends it, and says what the sink has seen.

@@ -7,6 +7,7 @@
 //! | connect | on, peer, class, label, service | opens a session and asks for a service on it |
 //! | park, parked | peer | lets a host open here; how many connections it has parked here |
 //! | status | on (or all) | sessions as they stand |
+//! | watch | | from now on notes how much was in flight on connections that were lost: `was_in_flight` in a status |
 //! | hold_heartbeats | hold | holds heartbeats back, or no more |
 //! | drain | limit_ms | stops and says goodbye |
 
@@ -27,7 +28,7 @@ use holdfast_link::net::process::Settings;
 use holdfast_link::net::status::SessionStatus;
 use holdfast_link::net::tcp::Tcp;
 use holdfast_link::route::Outcome;
-use holdfast_proto::session::Class;
+use holdfast_proto::session::{Class, SessionId};
 use holdfast_testkit::lab::now_ms;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -51,8 +52,19 @@ struct Running {
     link: Link,
     hold: Arc<AtomicBool>,
     watched: Mutex<HashMap<String, Watch>>,
+    flights: Mutex<HashMap<SessionId, Flight>>,
     /// Nobody changes the surroundings while this is there.
     _surroundings: watch::Sender<u64>,
+}
+
+/// What was in flight on the connections of a session.
+#[derive(Clone, Copy, Default)]
+struct Flight {
+    connections: u64,
+    /// The most on the connection that there is.
+    now: u64,
+    /// The most on each of those before, together.
+    before: u64,
 }
 
 fn failed(error: impl std::fmt::Display) -> Failure {
@@ -74,7 +86,8 @@ impl Host {
         let class = if command["class"] == "bulk" { Class::Bulk } else { Class::Control };
         let label = command["label"].as_str().unwrap_or("lab");
         let began = now_ms();
-        let session = running.link.connect(&peer, class, label).await.map_err(|error| refused(&error, began))?;
+        let session =
+            running.link.connect(&peer, class, label).await.map_err(|error| refused(&error, began))?;
         let took_ms = now_ms() - began;
         let status = session.status();
         let mut answer = shown(&status, None);
@@ -103,6 +116,11 @@ impl Host {
             }
             "parked" => Ok(json!({ "count": self.running()?.link.parked_by(&identity(command, "peer")?) })),
             "status" => self.running()?.status(command),
+            "watch" => {
+                let running = self.running()?;
+                tokio::spawn(async move { running.watch().await });
+                Ok(json!({}))
+            }
             "hold_heartbeats" => {
                 self.running()?.hold.store(command["hold"].as_bool().unwrap_or(true), Ordering::Relaxed);
                 Ok(json!({}))
@@ -134,7 +152,13 @@ impl Host {
         for address in super::plain::addresses(command, "listen")? {
             link.listen(address).await?;
         }
-        let running = Arc::new(Running { link, hold, watched: Mutex::default(), _surroundings: surroundings });
+        let running = Arc::new(Running {
+            link,
+            hold,
+            watched: Mutex::default(),
+            flights: Mutex::default(),
+            _surroundings: surroundings,
+        });
         *self.running.lock() = Some(Arc::clone(&running));
         tokio::spawn(async move {
             while let Some(session) = running.link.incoming().await {
@@ -154,17 +178,49 @@ impl Host {
 }
 
 impl Running {
+    /// Looks every 10 ms. What was in flight at the very end of a connection may be a little more than what was seen.
+    async fn watch(&self) {
+        let mut ticks = tokio::time::interval(Duration::from_millis(10));
+        loop {
+            ticks.tick().await;
+            for status in self.link.status() {
+                let mut flights = self.flights.lock();
+                if flights.len() < WATCHED_MAX {
+                    flights.entry(status.id).or_default().see(&status);
+                }
+            }
+        }
+    }
+
     fn status(&self, command: &Value) -> Answer {
         match command["on"].as_str() {
             None => {
-                let sessions: Vec<Value> = self.link.status().iter().map(|status| shown(status, None)).collect();
+                let sessions: Vec<Value> =
+                    self.link.status().iter().map(|status| shown(status, None)).collect();
                 Ok(json!({ "sessions": sessions }))
             }
             Some(on) => {
                 let watched = self.watched.lock();
-                let watch = watched.get(on).ok_or_else(|| Failure::new(format!("there is no session {on:?}")))?;
-                Ok(shown(&watch.status(), watch.end().map(|end| end.to_string())))
+                let watch =
+                    watched.get(on).ok_or_else(|| Failure::new(format!("there is no session {on:?}")))?;
+                let status = watch.status();
+                let mut answer = shown(&status, watch.end().map(|end| end.to_string()));
+                answer["was_in_flight"] =
+                    self.flights.lock().get(&status.id).map(|flight| flight.before).into();
+                Ok(answer)
             }
+        }
+    }
+}
+
+impl Flight {
+    fn see(&mut self, status: &SessionStatus) {
+        let connections = status.history.connections();
+        if connections > self.connections {
+            (self.connections, self.before, self.now) = (connections, self.before + self.now, 0);
+        }
+        if status.connected {
+            self.now = self.now.max(status.counts.in_flight);
         }
     }
 }
@@ -215,7 +271,7 @@ fn shown(status: &SessionStatus, end: Option<String>) -> Value {
         })
         .collect();
     json!({
-        "id": status.id.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+        "session": status.id.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
         "peer": status.peer.to_string(),
         "label": status.label,
         "generation": status.generation,

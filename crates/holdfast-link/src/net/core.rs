@@ -116,7 +116,13 @@ pub(super) fn now() -> Instant {
 }
 
 impl Core {
-    pub(super) fn new(process: Arc<Process>, peer: Identity, machine: Machine, side: Side, attach: &About) -> Self {
+    pub(super) fn new(
+        process: Arc<Process>,
+        peer: Identity,
+        machine: Machine,
+        side: Side,
+        attach: &About,
+    ) -> Self {
         let at = now();
         let state = State {
             machine,

@@ -98,11 +98,7 @@ struct Runner<'a> {
 }
 
 /// Races the routes to a host. Whoever is dropped meanwhile ends all attempts.
-pub(super) async fn race(
-    process: &Arc<Process>,
-    host: &Arc<Host>,
-    purpose: Purpose,
-) -> Result<Won, NoRoute> {
+pub(super) async fn race(process: &Arc<Process>, host: &Arc<Host>, purpose: Purpose) -> Result<Won, NoRoute> {
     let mut routes = host.routes();
     if purpose == Purpose::Park {
         routes.retain(|route| *route != Route::Parked);
@@ -130,7 +126,8 @@ impl Runner<'_> {
             if let Place::Name(name, port) = place.clone() {
                 let network = Arc::clone(&self.process.network);
                 self.resolving.spawn(async move {
-                    let late = || Err(std::io::Error::other(format!("no answer in {} s", STEP_MAX.as_secs())));
+                    let late =
+                        || Err(std::io::Error::other(format!("no answer in {} s", STEP_MAX.as_secs())));
                     let found = timeout(STEP_MAX, network.resolve(&name, port)).await;
                     (place, found.unwrap_or_else(|_| late()))
                 });
@@ -211,7 +208,8 @@ impl Runner<'_> {
 
     fn add(&mut self, addresses: &[SocketAddr]) {
         const NAMES_MAX: usize = 16;
-        let routes: Vec<Route> = interleaved(addresses).into_iter().take(NAMES_MAX).map(Route::Dial).collect();
+        let routes: Vec<Route> =
+            interleaved(addresses).into_iter().take(NAMES_MAX).map(Route::Dial).collect();
         for candidate in self.host.order(&routes) {
             self.race.add(candidate);
         }
@@ -279,7 +277,8 @@ async fn dial(
     let greeting = hello::dial(&me, stream, &host.identity, purpose == Purpose::Park);
     let greeted =
         timeout_at(deadline.into(), greeting).await.map_err(|_| Error::Deadline { phase: Phase::Tls })??;
-    let refused = |code| Error::Refused { peer: host.identity.clone(), code, text: "too many connections".into() };
+    let refused =
+        |code| Error::Refused { peer: host.identity.clone(), code, text: "too many connections".into() };
     let guard = process.guard(&host.identity).map_err(refused)?;
     Ok((greeted, guard))
 }

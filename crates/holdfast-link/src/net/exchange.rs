@@ -92,7 +92,8 @@ async fn meet(process: &Arc<Process>, accepted: Accepted) -> Option<Known> {
             }
             protocol => {
                 let is_http2 = protocol == Some(HTTP2);
-                let peer = verify::peer_of(stream.get_ref().1.peer_certificates(), std::time::SystemTime::now());
+                let peer =
+                    verify::peer_of(stream.get_ref().1.peer_certificates(), std::time::SystemTime::now());
                 Some(Known::Visitor(Box::new(Visitor { stream, peer, from, is_http2 })))
             }
         }

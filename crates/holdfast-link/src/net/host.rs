@@ -225,7 +225,9 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Place>().unwrap().to_string(), same);
         }
-        for bad in ["", ":7556", "db1:0", "db1:65536", "db1:x", "a b:1", "192.0.2.7:0", "http://db1:1", "db1/x"] {
+        for bad in
+            ["", ":7556", "db1:0", "db1:65536", "db1:x", "a b:1", "192.0.2.7:0", "http://db1:1", "db1/x"]
+        {
             assert!(bad.parse::<Place>().is_err(), "{bad}");
         }
     }
@@ -234,9 +236,10 @@ mod tests {
     fn a_host_teaches_only_addresses_that_lead_somewhere() {
         let identity = Identity::new("lab", crate::identity::Role::Media, "store1").unwrap();
         let host = Host::new(identity);
-        let taught: Vec<SocketAddr> = ["0.0.0.0:7556", "127.0.0.1:7556", "224.0.0.1:1", "192.0.2.9:0", "192.0.2.9:7556"]
-            .map(|text| text.parse().unwrap())
-            .to_vec();
+        let taught: Vec<SocketAddr> =
+            ["0.0.0.0:7556", "127.0.0.1:7556", "224.0.0.1:1", "192.0.2.9:0", "192.0.2.9:7556"]
+                .map(|text| text.parse().unwrap())
+                .to_vec();
         host.learn(&taught, Some("192.0.2.9".parse().unwrap()));
         assert_eq!(host.routes(), [Route::Dial("192.0.2.9:7556".parse().unwrap())]);
         host.learn(&taught, Some("127.0.0.1".parse().unwrap()));

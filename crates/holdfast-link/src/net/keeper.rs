@@ -89,7 +89,8 @@ async fn keep(core: &Arc<Core>) {
             pauses = Pauses::new(since);
         }
         connected = want == Want::Replacement;
-        if core.side == Side::Server && matches!(want, Want::Connection(since) if since + FIRST_WORD > now()) {
+        if core.side == Side::Server && matches!(want, Want::Connection(since) if since + FIRST_WORD > now())
+        {
             tokio::select! {
                 () = sleep_until((since + FIRST_WORD).into()) => {}
                 () = want_ends(core, want, since) => continue,
@@ -160,12 +161,16 @@ pub enum ConnectError {
 fn why(code: holdfast_proto::session::Code) -> &'static str {
     use holdfast_proto::session::Code;
     match code {
-        Code::Version => "it speaks no version of the protocol that this program speaks; update the older of the two",
+        Code::Version => {
+            "it speaks no version of the protocol that this program speaks; update the older of the two"
+        }
         Code::Overloaded => "it has too many connections or sessions; try again later",
         Code::Draining => "it is about to stop; try again when it is back",
         Code::Shutdown => "it stops",
         Code::Revoked => "the certificate of this host was revoked; enrol it again",
-        Code::UnknownSession | Code::Finished | Code::Superseded | Code::Aborted => "it does not want this session",
+        Code::UnknownSession | Code::Finished | Code::Superseded | Code::Aborted => {
+            "it does not want this session"
+        }
         Code::Violation => "it says that this side broke the protocol",
     }
 }
@@ -178,7 +183,8 @@ pub(super) async fn establish(core: &Arc<Core>, host: &Arc<Host>) -> Result<(), 
     let peer = || core.peer.clone();
     let asking = Arc::clone(core);
     // What was asked is not taken back: it goes on though nobody waits.
-    let asked = core.process.spawn_with(async move { attach::ask(&asking, won.greeted, won.route, won.guard).await });
+    let asked =
+        core.process.spawn_with(async move { attach::ask(&asking, won.greeted, won.route, won.guard).await });
     match asked.await {
         Some(Asked::Attached) => Ok(()),
         Some(Asked::Refused(code)) => Err(ConnectError::Refused { peer: peer(), code }),

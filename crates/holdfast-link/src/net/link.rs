@@ -41,7 +41,12 @@ pub struct Link {
 
 impl Link {
     /// Begins. `surroundings` grows whenever this host's own addresses or routes change.
-    pub fn start(me: Me, network: AnyNetwork, settings: Settings, surroundings: watch::Receiver<u64>) -> Self {
+    pub fn start(
+        me: Me,
+        network: AnyNetwork,
+        settings: Settings,
+        surroundings: watch::Receiver<u64>,
+    ) -> Self {
         let (process, incoming) = Process::new(me, network, settings, surroundings);
         let (sender, receiver) = mpsc::channel(VISITORS_MAX);
         let keeping = Arc::clone(&process);

@@ -371,7 +371,8 @@ async fn both_may_dial_and_one_connection_remains() {
         sleep(Duration::from_millis(u64::from(900 + round % 200))).await;
         lab.sim.cable(CLIENT, SERVER, false);
         here.write_u32(round).await.unwrap();
-        let read = timeout(second(60), there.read_u32()).await.unwrap_or_else(|_| panic!("stuck in round {round}"));
+        let read =
+            timeout(second(60), there.read_u32()).await.unwrap_or_else(|_| panic!("stuck in round {round}"));
         assert_eq!(read.unwrap(), round);
         there.write_u32(!round).await.unwrap();
         assert_eq!(here.read_u32().await.unwrap(), !round);

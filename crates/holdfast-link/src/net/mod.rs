@@ -35,8 +35,8 @@ mod pump;
 #[cfg(test)]
 mod sim;
 pub mod status;
-pub mod stream;
 mod strangers;
+pub mod stream;
 pub mod tcp;
 
 use std::net::SocketAddr;

@@ -245,7 +245,8 @@ impl Pump {
 
     /// Asks the kernel how the path is.
     fn look(&mut self, at: Instant) {
-        self.look_at = at + if self.life.waits() || self.core.look(State::has_in_flight) { LOOK } else { 10 * LOOK };
+        self.look_at =
+            at + if self.life.waits() || self.core.look(State::has_in_flight) { LOOK } else { 10 * LOOK };
         let Some(path) = self.stream.get_ref().0.path() else { return };
         if path.acknowledged > self.acknowledged {
             self.acknowledged = path.acknowledged;
@@ -282,7 +283,9 @@ impl Pump {
             }
         }
         // TLS may have taken what TCP has not.
-        if self.unflushed && Pin::new(&mut self.stream).poll_flush(cx).map_err(|error| error.to_string())?.is_ready() {
+        if self.unflushed
+            && Pin::new(&mut self.stream).poll_flush(cx).map_err(|error| error.to_string())?.is_ready()
+        {
             self.unflushed = false;
         }
         Ok(moved)

@@ -60,7 +60,11 @@ impl Sim {
         Arc::new(At { sim: self.clone(), ip: ip.parse().unwrap() })
     }
 
-    fn each_wire(&self, between: impl Fn(IpAddr, IpAddr) -> bool, mut act: impl FnMut(&mut Wire, IpAddr, IpAddr)) {
+    fn each_wire(
+        &self,
+        between: impl Fn(IpAddr, IpAddr) -> bool,
+        mut act: impl FnMut(&mut Wire, IpAddr, IpAddr),
+    ) {
         let wires = {
             let mut world = self.0.lock();
             world.wires.retain(|(_, _, wire)| wire.strong_count() > 0);
@@ -93,7 +97,11 @@ impl Sim {
     pub(super) fn hole(&self, from: &str, to: &str, held: bool) {
         let (from, to): (IpAddr, IpAddr) = (from.parse().unwrap(), to.parse().unwrap());
         let mut world = self.0.lock();
-        if held { world.holes.insert((from, to)) } else { world.holes.remove(&(from, to)) };
+        if held {
+            world.holes.insert((from, to))
+        } else {
+            world.holes.remove(&(from, to))
+        };
         drop(world);
         self.each_wire(
             |_, _| true,
@@ -117,7 +125,11 @@ impl Sim {
     /// What is sent to this address is dropped silently.
     pub(super) fn silence(&self, at: SocketAddr, silent: bool) {
         let mut world = self.0.lock();
-        if silent { world.silent.insert(at) } else { world.silent.remove(&at) };
+        if silent {
+            world.silent.insert(at)
+        } else {
+            world.silent.remove(&at)
+        };
     }
 
     pub(super) fn name(&self, name: &str, addresses: &[SocketAddr]) {
@@ -142,7 +154,8 @@ impl Network for At {
                 {
                     let mut world = self.sim.0.lock();
                     world.dialled += 1;
-                    let holes = world.holes.contains(&(self.ip, to.ip())) || world.holes.contains(&(to.ip(), self.ip));
+                    let holes = world.holes.contains(&(self.ip, to.ip()))
+                        || world.holes.contains(&(to.ip(), self.ip));
                     if !holes && !world.silent.contains(&to) {
                         return world.connect(self.ip, to);
                     }

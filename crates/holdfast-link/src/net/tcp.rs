@@ -84,7 +84,11 @@ impl Stream for Connected {
 }
 
 impl AsyncRead for Connected {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = out.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, out);
         if let Some(left) = &mut self.left {

@@ -97,7 +97,8 @@ impl Caller {
         let path = PathAndQuery::from_static("/lab.Lab/Put");
         let stream = tokio_stream::iter((0..pieces).map(move |_| Piece { data: piece.clone() }));
         let answer = self.0.client_streaming(Request::new(stream), path, codec).await?;
-        let total: [u8; 8] = answer.into_inner().data.as_ref().try_into().map_err(|_| Status::internal("odd"))?;
+        let total: [u8; 8] =
+            answer.into_inner().data.as_ref().try_into().map_err(|_| Status::internal("odd"))?;
         Ok(u64::from_le_bytes(total))
     }
 

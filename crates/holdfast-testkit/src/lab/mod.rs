@@ -93,6 +93,9 @@ impl Lab {
         }
         self.set(Host::Router, "net/ipv4/ip_forward", "1")?;
         self.set(Host::Router, "net/ipv6/conf/all/forwarding", "1")?;
+        // Otherwise only the first of many refusals is sent.
+        self.set(Host::Router, "net/ipv4/icmp_ratelimit", "0")?;
+        self.set(Host::Router, "net/ipv6/icmp/ratelimit", "0")?;
         self.introduce_neighbours()
     }
 

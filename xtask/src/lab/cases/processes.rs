@@ -59,7 +59,7 @@ const fn case(
 
 fn stopped(setting: &Setting, report: &mut Report) -> Result<()> {
     let mut hosts = Hosts::new(setting, &[PORT])?;
-    let id = hosts.echo_session("x")?.text("id").to_owned();
+    let id = hosts.echo_session("x")?.text("session").to_owned();
     hosts.pair.server.stop()?;
     let request = hosts.pair.client.order(echo("x", setting.time(60.0)))?;
     lab::let_pass(setting.time(20.0));

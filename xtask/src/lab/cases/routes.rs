@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use holdfast_testkit::lab::{self, Answer, SERVER, SERVER_V6, Way};
 use serde_json::json;
 
@@ -45,7 +45,13 @@ pub(super) const CASES: &[Case] = &[
         "next route at once",
         refused_v4,
     ),
-    case("refused-v6", Column::Session, "one preferred port answers so by IPv6", "connected within 1.2 s", refused_v6),
+    case(
+        "refused-v6",
+        Column::Session,
+        "one preferred port answers so by IPv6",
+        "connected within 1.2 s",
+        refused_v6,
+    ),
     case(
         "accepts-and-stays-mute",
         Column::Session,
@@ -233,7 +239,7 @@ fn only_dials(setting: &Setting, report: &mut Report) -> Result<()> {
     for number in 0..5 {
         let on = format!("call-{number}");
         let reply = hosts.connect(Side::Server, &on, "echo")?;
-        report.must(reply.error().is_none(), || format!("the server's session: {}", reply.0));
+        ensure!(reply.error().is_none(), "call {number} of five: {}", reply.0["error"]);
         slowest = slowest.max(reply.number("took_ms"));
         let id = hosts.pair.server.order(super::super::pair::echo(&on, SOON))?;
         let echo = hosts.pair.server.answer(id, SOON)?;

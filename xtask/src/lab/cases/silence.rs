@@ -72,7 +72,7 @@ const fn case(
 fn idle(setting: &Setting, report: &mut Report) -> Result<()> {
     let mut hosts = Hosts::new(setting, &[PORT])?;
     hosts.pair.lab.forget(PORT, Then::Silence)?;
-    let id = hosts.echo_session("x")?.text("id").to_owned();
+    let id = hosts.echo_session("x")?.text("session").to_owned();
     lab::let_pass(setting.time(IDLE_S));
     let status = hosts.status(Side::Client, "x")?;
     let (connections, outages) = (status.count("connections"), status.count("outage_count"));
@@ -111,7 +111,7 @@ fn hold(hosts: &mut Hosts, hold: bool) -> Result<()> {
 fn held(setting: &Setting, report: &mut Report) -> Result<()> {
     let mut hosts = Hosts::new(setting, &[PORT])?;
     hosts.pair.lab.forget(PORT, Then::Silence)?;
-    let id = hosts.echo_session("x")?.text("id").to_owned();
+    let id = hosts.echo_session("x")?.text("session").to_owned();
     hold(&mut hosts, true)?;
     let gone = hosts.pair.lab.wait_forgotten(setting.time(FORGET_S) + Duration::from_secs(5));
     report.must(gone, || "the router still knows the flow: something was sent".into());
@@ -137,7 +137,7 @@ fn one_way_down(setting: &Setting, report: &mut Report) -> Result<()> {
 
 fn one_way(setting: &Setting, report: &mut Report, way: Way) -> Result<()> {
     let mut hosts = Hosts::new(setting, &[PORT])?;
-    let id = hosts.echo_session("x")?.text("id").to_owned();
+    let id = hosts.echo_session("x")?.text("session").to_owned();
     hosts.pair.lab.cut(way)?;
     let cut = lab::now_ms();
     for side in [Side::Client, Side::Server] {
@@ -178,7 +178,7 @@ fn one_way_plain(setting: &Setting, report: &mut Report) -> Result<()> {
 
 fn loss(setting: &Setting, report: &mut Report) -> Result<()> {
     let mut hosts = Hosts::new(setting, &[PORT])?;
-    let id = hosts.echo_session("x")?.text("id").to_owned();
+    let id = hosts.echo_session("x")?.text("session").to_owned();
     hosts.pair.lab.lose(20, Way::Both)?;
     let end = lab::now_ms() + setting.ms(LOSS_S);
     let (mut echoes, mut slowest) = (0, 0.0_f64);
