@@ -1,6 +1,7 @@
 //! What the session layer costs: gRPC over a session against the same over TLS alone, in turn, on loopback.
 //!
 //!     cargo bench -p holdfast-link --bench throughput [-- PAIRS]
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a bench that fails has nothing to lose
 
 #[path = "../tests/it/grpc.rs"]
 mod grpc;

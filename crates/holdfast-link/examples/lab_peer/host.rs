@@ -17,10 +17,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use holdfast_link::connection::Keepalive;
 use holdfast_link::connection::life::Times;
 use holdfast_link::identity::{Identity, Revoked};
 use holdfast_link::net::Me;
+use holdfast_link::net::changes::Watcher;
 use holdfast_link::net::handle::Watch;
 use holdfast_link::net::keeper::ConnectError;
 use holdfast_link::net::link::Link;
@@ -53,8 +53,6 @@ struct Running {
     hold: Arc<AtomicBool>,
     watched: Mutex<HashMap<String, Watch>>,
     flights: Mutex<HashMap<SessionId, Flight>>,
-    /// Nobody changes the surroundings while this is there.
-    _surroundings: watch::Sender<u64>,
 }
 
 /// What was in flight on the connections of a session.
@@ -146,9 +144,14 @@ impl Host {
         let mut settings = Settings { times, ..Settings::default() };
         settings.memory = command["memory"].as_u64().unwrap_or(settings.memory);
         let hold = Arc::clone(&settings.hold_heartbeats);
-        let tcp = Tcp { keepalive: Keepalive::for_detection(times.drop) };
+        let watcher = Watcher::open().map_err(failed)?;
         let (surroundings, changes) = watch::channel(0);
-        let link = Link::start(me, Arc::new(tcp), settings, changes);
+        tokio::spawn(async move {
+            if let Err(error) = watcher.run(&surroundings).await {
+                out::complain(&error.to_string());
+            }
+        });
+        let link = Link::start(me, Tcp::new(&times), settings, changes);
         for address in super::plain::addresses(command, "listen")? {
             link.listen(address).await?;
         }
@@ -157,7 +160,6 @@ impl Host {
             hold,
             watched: Mutex::default(),
             flights: Mutex::default(),
-            _surroundings: surroundings,
         });
         *self.running.lock() = Some(Arc::clone(&running));
         tokio::spawn(async move {

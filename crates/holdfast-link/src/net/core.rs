@@ -14,6 +14,7 @@ use holdfast_proto::session::{Attach, Attached, BootId, Class, Close, Code, Fram
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::clock::now;
 use super::process::Process;
 use super::status::{History, SessionStatus};
 use crate::connection::life::Doubt;
@@ -109,10 +110,6 @@ pub(super) enum Want {
     Replacement,
     /// The session has ended.
     Over,
-}
-
-pub(super) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 impl Core {

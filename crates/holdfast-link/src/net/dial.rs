@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::{AbortHandle, JoinError, JoinSet};
-use tokio::time::{sleep_until, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 
-use super::core::now;
+use super::clock::{now, until};
 use super::hello::{self, Greeted, STEP_MAX};
 use super::host::{Host, Place};
 use super::process::{Guard, Process};
@@ -153,7 +153,7 @@ impl Runner<'_> {
                     }
                 }
                 Some(resolved) = self.resolving.join_next() => self.resolved(resolved),
-                () = sleep_until(wake.unwrap_or_else(|| now() + ATTEMPT_MAX).into()) => {}
+                () = until(wake.unwrap_or_else(|| now() + ATTEMPT_MAX)) => {}
             }
         }
     }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use holdfast_proto::session::{ALPN, Close, Code, Frame};
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
-use super::core::now;
+use super::clock::{after, now};
 use super::hello::{self, Greeted, STEP_MAX};
 use super::process::Process;
 use super::strangers::{Strangers, Ticket};
@@ -65,7 +65,7 @@ pub(super) async fn serve(
                 });
             }
             // Others are being served meanwhile, and give back what is short.
-            Err(_) => sleep(BREATH).await,
+            Err(_) => after(BREATH).await,
         }
     }
 }

@@ -5,10 +5,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::time::sleep_until;
-
 use super::attach::{self, Asked};
-use super::core::{Core, Want, now};
+use super::clock::{after, now, until};
+use super::core::{Core, Want};
 use super::dial::{self, Purpose};
 use super::host::Host;
 use super::process::Process;
@@ -54,7 +53,7 @@ impl Pauses {
         surroundings.mark_unchanged();
         let pause = self.next(now());
         tokio::select! {
-            () = sleep_until((now() + pause).into()) => {}
+            () = after(pause) => {}
             () = changed(&mut surroundings) => {}
             () = host.news.notified() => {}
         }
@@ -92,7 +91,7 @@ async fn keep(core: &Arc<Core>) {
         if core.side == Side::Server && matches!(want, Want::Connection(since) if since + FIRST_WORD > now())
         {
             tokio::select! {
-                () = sleep_until((since + FIRST_WORD).into()) => {}
+                () = until(since + FIRST_WORD) => {}
                 () = want_ends(core, want, since) => continue,
             }
         }
@@ -114,7 +113,7 @@ async fn keep(core: &Arc<Core>) {
 async fn want_ends(core: &Core, want: Want, since: Instant) {
     let limit = async {
         if let Want::Connection(_) = want {
-            sleep_until((since + core.process.settings.outage_limit).into()).await;
+            until(since + core.process.settings.outage_limit).await;
             core.end_with(End::OutageLimit);
         }
         std::future::pending::<()>().await;
@@ -145,7 +144,7 @@ pub enum ConnectError {
         /// With whom.
         peer: crate::identity::Identity,
         /// What happened.
-        cause: super::Error,
+        cause: Box<super::Error>,
     },
     /// There is no memory for another session.
     #[error(transparent)]
@@ -188,7 +187,7 @@ pub(super) async fn establish(core: &Arc<Core>, host: &Arc<Host>) -> Result<(), 
     match asked.await {
         Some(Asked::Attached) => Ok(()),
         Some(Asked::Refused(code)) => Err(ConnectError::Refused { peer: peer(), code }),
-        Some(Asked::Failed(cause)) => Err(ConnectError::Failed { peer: peer(), cause }),
+        Some(Asked::Failed(cause)) => Err(ConnectError::Failed { peer: peer(), cause: Box::new(cause) }),
         Some(Asked::Over) | None => Err(ConnectError::Over(core.end().unwrap_or(End::Stopped))),
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use holdfast_proto::session::Class;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use holdfast_proto::session::Code;
 
@@ -14,6 +14,7 @@ use super::*;
 use crate::identity::credentials::HostKey;
 use crate::identity::{Authority, Credentials, Revoked, Role};
 use crate::net::Me;
+use crate::net::clock::after;
 use crate::net::sim::Sim;
 use crate::session::machine::End;
 
@@ -150,9 +151,9 @@ async fn an_outage_of_any_length_below_the_limit_is_survived() {
         let (_client, _server, here, there) = lab.pair().await;
         let watched = here.watch();
         let trouble = async {
-            sleep(Duration::from_millis(1)).await;
+            after(Duration::from_millis(1)).await;
             lab.sim.cable(CLIENT, SERVER, true);
-            sleep(second(outage)).await;
+            after(second(outage)).await;
             lab.sim.cable(CLIENT, SERVER, false);
         };
         let begun = Instant::now();
@@ -182,15 +183,14 @@ async fn cuts_at_any_time_lose_nothing_and_repeat_nothing() {
     let watched = here.watch();
     let cuts = async {
         for number in 1u64.. {
+            while !watched.status().connected {
+                after(Duration::from_millis(10)).await;
+            }
             // No time passes while bytes move: what is counted are turns.
-            for _ in 0..10 + number * 37 % 61 {
+            for _ in 0..number * 37 % 23 {
                 tokio::task::yield_now().await;
             }
             lab.sim.cut();
-            // A race that failed is run again after a second.
-            if number.is_multiple_of(8) {
-                sleep(Duration::from_millis(1_001)).await;
-            }
         }
     };
     tokio::select! {
@@ -199,14 +199,14 @@ async fn cuts_at_any_time_lose_nothing_and_repeat_nothing() {
     }
     assert_eq!(watched.ended().await, End::Done);
     let connections = watched.status().history.connections();
-    assert!(connections > 50, "{connections} connections");
+    assert!(connections > 20, "{connections} connections");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_firewall_that_forgets_is_noticed_by_heartbeats_and_a_replacement_found() {
     let lab = Lab::new();
     let (_client, _server, mut here, mut there) = lab.pair().await;
-    sleep(second(3600)).await;
+    after(second(3600)).await;
     assert_eq!(here.status().history.connections(), 1, "an idle session keeps its connection");
     lab.sim.forget();
     let begun = Instant::now();
@@ -223,7 +223,7 @@ async fn a_path_that_is_dead_one_way_is_noticed_at_both_ends() {
         let lab = Lab::new();
         let (_client, _server, mut here, mut there) = lab.pair().await;
         lab.sim.hole(from, to, true);
-        sleep(second(36)).await;
+        after(second(36)).await;
         assert!(!here.status().connected && !there.status().connected, "{from} to {to}");
         lab.sim.hole(from, to, false);
         here.write_all(b"x").await.unwrap();
@@ -239,7 +239,7 @@ async fn a_peer_that_restarts_ends_its_sessions_by_name() {
     std::mem::forget(there);
     server.kill();
     lab.sim.cut();
-    sleep(second(20)).await;
+    after(second(20)).await;
     assert!(here.end().is_none(), "it may come back");
     let _again = lab.server().await;
     let begun = Instant::now();
@@ -283,7 +283,7 @@ async fn an_application_that_does_not_read_is_waited_for() {
     let mut there = there;
     let mut first = [0; 1_000];
     there.read_exact(&mut first).await.unwrap();
-    sleep(second(600)).await;
+    after(second(600)).await;
     let status = watched.status();
     assert_eq!(status.history.connections(), 1);
     assert!(status.counts.kept <= 16 << 20, "{:?}", status.counts);
@@ -300,13 +300,13 @@ async fn a_host_that_can_only_dial_is_reached_over_what_it_has_parked() {
     let (client, server) = (lab.client(), lab.server().await);
     client.set_places(&store1(), vec![Place::Address(server_at(PORT))]);
     client.park_at(&store1());
-    sleep(second(300)).await;
+    after(second(300)).await;
     assert_eq!(server.parked_by(&web1()), 2);
     let mut calling = server.connect(&web1(), Class::Control, "call").await.unwrap();
     let mut called = client.incoming().await.unwrap();
     calling.write_all(b"?").await.unwrap();
     assert_eq!(called.read_u8().await.unwrap(), b'?');
-    sleep(second(1)).await;
+    after(second(1)).await;
     assert_eq!(server.parked_by(&web1()), 2, "what was used is replaced");
     lab.sim.cut();
     called.write_all(b"!").await.unwrap();
@@ -368,7 +368,7 @@ async fn both_may_dial_and_one_connection_remains() {
         // The server has learned where the client listens. It waits for a second before it dials: so does the client here.
         lab.sim.cable(CLIENT, SERVER, true);
         lab.sim.cut();
-        sleep(Duration::from_millis(u64::from(900 + round % 200))).await;
+        after(Duration::from_millis(u64::from(900 + round % 200))).await;
         lab.sim.cable(CLIENT, SERVER, false);
         here.write_u32(round).await.unwrap();
         let read =
@@ -418,7 +418,7 @@ async fn memory_is_given_back_when_nothing_moves() {
     });
     here.write_all(&vec![7; 20_000_000]).await.unwrap();
     let there = moved.await.unwrap();
-    sleep(second(30)).await;
+    after(second(30)).await;
     for link in [&client, &server] {
         assert_eq!(link.lent(), 0, "{:?} {:?}", here.status().counts, there.status().counts);
     }

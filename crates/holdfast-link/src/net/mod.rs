@@ -9,6 +9,7 @@
 //! | [`pump`](self) | how do bytes move between a connection and a session, and does the connection live? |
 //! | [`keeper`] | who finds a new connection, and when? |
 //! | [`attach`](self) | how does a session get onto a connection? |
+//! | [`clock`](self) | what time is it, and when has it passed? |
 //! | [`dial`] | which route wins? |
 //! | [`host`] | what is known of another host? |
 //! | [`parking`](self) | how is a host reached that can only dial? |
@@ -18,8 +19,14 @@
 //! | [`frames`] | how do frames come off a stream, and go onto it? |
 //! | [`process`] | what do all sessions of a process share? |
 //! | [`stream`], [`tcp`] | what are connections made of? |
+//! | [`socket`] | what is set on a socket, what does TCP know, where do we listen? |
+//! | [`changes`] | have this host's own addresses or routes changed? |
+//! | [`remembered`] | what was remembered of routes when the process ran last? |
+//! | `platform` | what is particular to an operating system? |
 
 mod attach;
+pub mod changes;
+mod clock;
 mod core;
 pub mod dial;
 pub mod exchange;
@@ -30,10 +37,13 @@ pub mod host;
 pub mod keeper;
 pub mod link;
 mod parking;
+mod platform;
 pub mod process;
 mod pump;
+pub mod remembered;
 #[cfg(test)]
 mod sim;
+pub mod socket;
 pub mod status;
 mod strangers;
 pub mod stream;

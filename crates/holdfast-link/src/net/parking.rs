@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use holdfast_proto::session::{Frame, Violation};
 use tokio::sync::oneshot;
-use tokio::time::sleep_until;
 
 use super::attach;
-use super::core::now;
+use super::clock::{after, now, until};
 use super::dial;
 use super::hello::{self, Greeted};
 use super::host::Host;
@@ -20,7 +19,6 @@ use super::process::{Guard, Process};
 use super::stream::AnyStream;
 use crate::connection::Life;
 use crate::connection::life::Action;
-use crate::route::Route;
 
 /// How soon a parked connection that was lost is replaced at the earliest, so that one that is refused at once is not made
 /// again and again.
@@ -87,7 +85,7 @@ async fn live(process: &Process, greeted: &mut Greeted<AnyStream>) -> Option<Fra
                 };
                 answered.ok()?;
             }
-            () = sleep_until(wake.into()) => {
+            () = until(wake) => {
                 for action in life.poll(now()) {
                     match action {
                         Action::Ping(number) => greeted.frames.send(&Frame::Ping(number)).await.ok()?,
@@ -115,7 +113,7 @@ async fn park_again(process: &Arc<Process>, host: &Arc<Host>) {
         if let Ok(won) = dial::race(process, host, dial::Purpose::Park).await {
             pauses = Pauses::new(now());
             wait_for_hello(process, won).await;
-            tokio::time::sleep(AGAIN).await;
+            after(AGAIN).await;
         } else {
             pauses.wait(process, host).await;
         }
@@ -139,6 +137,3 @@ pub(super) async fn open(process: &Process, host: &Host) -> Result<Taken, super:
     let greeted = hello::greet_parked(&process.me(), greeted).await?;
     Ok((greeted, guard))
 }
-
-/// The route of such a connection.
-pub(super) const ROUTE: Route = Route::Parked;

@@ -16,7 +16,8 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use super::Me;
-use super::core::{About, Core, now};
+use super::clock::now;
+use super::core::{About, Core};
 use super::exchange;
 use super::handle::Session;
 use super::host::Host;

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, BytesMut};
 use holdfast_proto::session::{Close, Code, Decoder, Frame};
 use tokio::io::{AsyncReadExt, AsyncWrite};
-use tokio::time::{Sleep, sleep_until, timeout};
+use tokio::time::{Sleep, timeout};
 use tokio_rustls::TlsStream;
 
-use super::core::{Core, State, Turn, now};
+use super::clock::{now, until};
+use super::core::{Core, State, Turn};
 use super::stream::AnyStream;
 use crate::connection::Life;
 use crate::connection::life::{Action, Doubt};
@@ -81,7 +82,7 @@ impl Pump {
             acknowledged: 0,
             economise_at: at + IDLE,
             last_words: None,
-            timer: Box::pin(sleep_until(at.into())),
+            timer: Box::pin(until(at)),
         }
     }
 

@@ -30,7 +30,6 @@ struct World {
     /// Nothing goes from the first to the second.
     holes: HashSet<(IpAddr, IpAddr)>,
     next_port: u16,
-    dialled: usize,
 }
 
 /// A connection: what goes from the dialler, and what goes to him.
@@ -135,11 +134,6 @@ impl Sim {
     pub(super) fn name(&self, name: &str, addresses: &[SocketAddr]) {
         self.0.lock().names.insert(name.to_owned(), addresses.to_vec());
     }
-
-    /// Connections that were dialled so far, in vain or not.
-    pub(super) fn dialled(&self) -> usize {
-        self.0.lock().dialled
-    }
 }
 
 struct At {
@@ -153,7 +147,6 @@ impl Network for At {
             loop {
                 {
                     let mut world = self.sim.0.lock();
-                    world.dialled += 1;
                     let holes = world.holes.contains(&(self.ip, to.ip()))
                         || world.holes.contains(&(to.ip(), self.ip));
                     if !holes && !world.silent.contains(&to) {
@@ -161,7 +154,7 @@ impl Network for At {
                     }
                 }
                 // TCP asks again every second.
-                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                super::clock::after(std::time::Duration::from_secs(1)).await;
             }
         })
     }

@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn a_flood_from_everywhere_takes_the_oldest_places() {
         let strangers = Strangers::default();
-        let mut tickets: Vec<Ticket> = (0..=ALL_MAX as u32)
+        let mut tickets: Vec<Ticket> = (0..=u32::try_from(ALL_MAX).unwrap())
             .map(|number| strangers.admit(IpAddr::V4((0x0a00_0000 + number).into())))
             .collect();
         assert_eq!(strangers.count(), ALL_MAX);

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::socket::Held;
+
 /// What is done in steps.
 pub type Step<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -22,12 +24,19 @@ pub struct Path {
     pub acknowledged: u64,
     /// The smoothed round trip.
     pub round_trip: Duration,
+    /// Since an acknowledgement of the peer's kernel came.
+    pub last_ack: Option<Duration>,
 }
 
 /// A byte stream to a peer.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// What the kernel knows of the path; `None` if there is none that knows.
     fn path(&self) -> Option<Path> {
+        None
+    }
+
+    /// What the kernel holds of what was set; `None` if there is none.
+    fn held(&self) -> Option<Held> {
         None
     }
 

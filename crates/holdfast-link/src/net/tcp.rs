@@ -3,16 +3,16 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 
+use super::socket::{self, Held, UNSENT};
 use super::stream::{Accepted, AnyStream, Listener, Network, Path, Step, Stream};
 use crate::connection::Keepalive;
-
-/// Given to TCP and not yet sent (docs/protocol.md, section 8).
-pub const UNSENT_MAX: u32 = 128 << 10;
+use crate::connection::life::Times;
 
 /// TCP, with these settings on every socket.
 #[derive(Clone, Copy, Debug)]
@@ -21,26 +21,31 @@ pub struct Tcp {
     pub keepalive: Keepalive,
 }
 
+impl Tcp {
+    /// With the keepalive that fits these heartbeats.
+    pub fn new(times: &Times) -> Arc<Self> {
+        Arc::new(Self { keepalive: Keepalive::for_times(times) })
+    }
+
+    fn stream(stream: TcpStream, held: Held) -> AnyStream {
+        Box::new(Connected { stream, held, left: None })
+    }
+}
+
 impl Network for Tcp {
     fn dial(&self, to: SocketAddr) -> Step<'_, io::Result<AnyStream>> {
-        Box::pin(async move { self.stream(TcpStream::connect(to).await?) })
+        Box::pin(async move {
+            let (stream, held) = socket::connect(to, &self.keepalive, UNSENT).await?;
+            Ok(Self::stream(stream, held))
+        })
     }
 
     fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn Listener>> {
-        let listener = std::net::TcpListener::bind(at)?;
-        listener.set_nonblocking(true)?;
-        Ok(Box::new(TcpServer { listener: TcpListener::from_std(listener)?, tcp: *self }))
+        Ok(Box::new(TcpServer { listener: socket::listen(at)?, tcp: *self }))
     }
 
     fn resolve<'a>(&'a self, name: &'a str, port: u16) -> Step<'a, io::Result<Vec<SocketAddr>>> {
         Box::pin(async move { Ok(lookup_host((name, port)).await?.collect()) })
-    }
-}
-
-impl Tcp {
-    fn stream(&self, stream: TcpStream) -> io::Result<AnyStream> {
-        stream.set_nodelay(true)?;
-        Ok(Box::new(Connected { stream, left: None }))
     }
 }
 
@@ -53,7 +58,8 @@ impl Listener for TcpServer {
     fn accept(&self) -> Step<'_, io::Result<Accepted>> {
         Box::pin(async move {
             let (stream, from) = self.listener.accept().await?;
-            Ok(Accepted { stream: self.tcp.stream(stream)?, from })
+            let held = socket::tune(&stream, &self.tcp.keepalive, UNSENT)?;
+            Ok(Accepted { stream: Tcp::stream(stream, held), from })
         })
     }
 
@@ -65,13 +71,24 @@ impl Listener for TcpServer {
 /// A TCP connection.
 struct Connected {
     stream: TcpStream,
+    held: Held,
     /// Bytes that may still come, if that is bounded.
     left: Option<u64>,
 }
 
 impl Stream for Connected {
     fn path(&self) -> Option<Path> {
-        None
+        let facts = socket::facts(&self.stream).ok()?;
+        Some(Path {
+            retransmits: facts.retransmits,
+            acknowledged: facts.bytes_acked.unwrap_or(0),
+            round_trip: facts.round_trip,
+            last_ack: Some(facts.last_ack),
+        })
+    }
+
+    fn held(&self) -> Option<Held> {
+        Some(self.held)
     }
 
     fn local(&self) -> Option<SocketAddr> {

@@ -2,8 +2,8 @@
 //! its owner's.
 //!
 //! Every outcome ages: a service that was restarting is back in seconds, a firewall rule stays for months. When a bad
-//! outcome has aged, the route counts as unknown again and is tried before those that are known to be bad; if it is
-//! preferred to the one in use, it is worth a try in the background.
+//! outcome has aged, the route counts as unknown again and is tried before those that are known to be bad. A route that is
+//! preferred to the one in use and of which nothing bad is known is worth a try in the background: a probe.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -13,6 +13,8 @@ use super::{Outcome, Route};
 
 /// Routes that are remembered for one host; beyond it the ones that were tried longest ago are forgotten.
 const ROUTES_MAX: usize = 128;
+/// A preferred route of which nothing is known is worth a try so often: it may have lost a race by being cancelled.
+const PROBE_EVERY: Duration = Duration::from_secs(600);
 /// A route that was open longer ago than this is unknown: networks change over a week-end.
 const OPEN_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -56,6 +58,8 @@ impl Trace {
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     traces: HashMap<Route, Trace>,
+    /// When a try in the background began last. Not kept on disk: a new process may try once more.
+    probes: HashMap<Route, SystemTime>,
 }
 
 /// The order: open, unknown, then the bad ones, those that may pass soonest first.
@@ -95,9 +99,20 @@ impl Memory {
         }
     }
 
+    /// A try in the background begins: until its outcome is noted, or without one, it is not begun again soon.
+    pub fn note_probe(&mut self, route: Route, now: SystemTime) {
+        self.probes.insert(route, now);
+        if self.probes.len() > ROUTES_MAX
+            && let Some(oldest) = self.probes.iter().min_by_key(|(_, at)| **at).map(|(route, _)| *route)
+        {
+            self.probes.remove(&oldest);
+        }
+    }
+
     /// The host's own addresses or routes have changed: what was bad may be good, and what was good bad.
     pub fn flush(&mut self) {
         self.traces.clear();
+        self.probes.clear();
     }
 
     /// These routes, given in the order in which they are preferred, as a race should try them.
@@ -131,13 +146,21 @@ impl Memory {
         }
     }
 
-    /// A route that is preferred to the one in use, was bad, and may be good again: worth a try in the background.
+    /// A route that is preferred to the one in use and may be good: it was bad and that has aged, or nothing is known of it.
+    /// Worth a try in the background, which is to be told with [`Self::note_probe`] when it begins.
     pub fn worth_a_probe(&self, preferred: &[Route], in_use: Route, now: SystemTime) -> Option<Route> {
         let before = preferred.iter().take_while(|route| **route != in_use);
         before.copied().find(|route| {
-            self.traces
-                .get(route)
-                .is_some_and(|trace| !matches!(trace.last, Outcome::Open(_)) && trace.is_aged(now))
+            let trace = self.traces.get(route);
+            trace.is_none_or(|trace| trace.is_aged(now)) && !self.is_probed(route, trace, now)
+        })
+    }
+
+    /// Whether a try in the background began lately and has left no outcome.
+    fn is_probed(&self, route: &Route, trace: Option<&Trace>, now: SystemTime) -> bool {
+        self.probes.get(route).is_some_and(|began| {
+            let is_recent = now.duration_since(*began).is_ok_and(|age| age < PROBE_EVERY);
+            is_recent && trace.is_none_or(|trace| trace.at < *began)
         })
     }
 
@@ -148,7 +171,7 @@ impl Memory {
 
     /// What was kept.
     pub fn from_traces(traces: impl IntoIterator<Item = (Route, Trace)>) -> Self {
-        Self { traces: traces.into_iter().take(ROUTES_MAX).collect() }
+        Self { traces: traces.into_iter().take(ROUTES_MAX).collect(), probes: HashMap::new() }
     }
 }
 
@@ -201,6 +224,49 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_known_is_probed_seldom() {
+        let mut memory = Memory::default();
+        memory.note(route(2), OPEN, at(0));
+        let worth = |memory: &Memory, seconds| {
+            memory.worth_a_probe(&[route(1), route(3), route(2), route(4)], route(2), at(seconds))
+        };
+        assert_eq!(worth(&memory, 0), Some(route(1)));
+        memory.note_probe(route(1), at(0));
+        assert_eq!(worth(&memory, 0), Some(route(3)));
+        memory.note_probe(route(3), at(1));
+        // Both were cancelled, and left nothing.
+        assert_eq!(worth(&memory, 599), None);
+        assert_eq!(worth(&memory, 600), Some(route(1)));
+        // This one has an outcome: from now on that decides.
+        memory.note_probe(route(1), at(600));
+        memory.note(route(1), Outcome::Refused, at(600));
+        assert_eq!(worth(&memory, 600), None);
+        memory.note_probe(route(3), at(601));
+        assert_eq!(worth(&memory, 604), None);
+        assert_eq!(worth(&memory, 605), Some(route(1)));
+        // And if the next try is cancelled it is left alone, aged or not.
+        memory.note_probe(route(1), at(605));
+        assert_eq!(worth(&memory, 1_200), None);
+        memory.note(route(3), OPEN, at(1_200));
+        assert_eq!(worth(&memory, 1_205), Some(route(1)));
+        // A clock that was set back does not forbid for long; a change of the network not at all.
+        memory.note_probe(route(1), at(10_000));
+        assert_eq!(worth(&memory, 1_300), Some(route(1)));
+        memory.note_probe(route(1), at(1_300));
+        memory.flush();
+        assert_eq!(worth(&memory, 1_300), Some(route(1)));
+    }
+
+    #[test]
+    fn a_route_that_was_open_long_ago_is_not_known() {
+        let mut memory = Memory::default();
+        memory.note(route(1), OPEN, at(0));
+        let worth = |seconds| memory.worth_a_probe(&[route(1), route(2)], route(2), at(seconds));
+        assert_eq!(worth(OPEN_AGE.as_secs() - 1), None);
+        assert_eq!(worth(OPEN_AGE.as_secs()), Some(route(1)));
+    }
+
+    #[test]
     fn open_routes_are_ordered_by_their_time_and_bad_ones_by_how_bad() {
         let mut memory = Memory::default();
         memory.note(route(1), Outcome::Silent, at(0));
@@ -227,7 +293,8 @@ mod tests {
     fn it_is_bounded() {
         let mut memory = Memory::default();
         (0..1_000).for_each(|port| memory.note(route(port), OPEN, at(port.into())));
-        assert_eq!(memory.traces().count(), ROUTES_MAX);
+        (0..1_000).for_each(|port| memory.note_probe(route(port), at(port.into())));
+        assert_eq!((memory.traces().count(), memory.probes.len()), (ROUTES_MAX, ROUTES_MAX));
         assert!(memory.traces().all(|(_, trace)| trace.at >= at(1_000 - ROUTES_MAX as u64)));
     }
 }

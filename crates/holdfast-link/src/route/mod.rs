@@ -4,14 +4,21 @@
 //! |---|---|
 //! | [`memory`] | which route is tried first, and which is worth another try in the background? |
 //! | [`race`] | which attempts run now, when does the next begin, who has won? |
+//! | [`hosts`] | what is remembered of all hosts, and how is it written down? |
+//! | [`own`] | have this host's own addresses or routes changed? |
+//! | [`notices`] | what does the kernel say of them? |
 
+pub mod hosts;
 pub mod memory;
+pub mod notices;
+pub mod own;
 pub mod race;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use hosts::Hosts;
 pub use memory::Memory;
 pub use race::Race;
 

@@ -19,14 +19,16 @@ const CONNECTION_WINDOW: u32 = 8 << 20;
 
 /// A piece of data.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct Piece {
+pub(crate) struct Piece {
     /// The bytes.
     #[prost(bytes = "bytes", tag = "1")]
-    pub data: Bytes,
+    pub(crate) data: Bytes,
 }
 
 /// Serves this stream until it ends.
-pub async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<(), hyper::Error> {
+pub(crate) async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<(), hyper::Error> {
     let service = service_fn(|request: http::Request<hyper::body::Incoming>| async move {
         Ok::<_, Infallible>(answer(request).await)
     });
@@ -64,11 +66,11 @@ async fn count(mut pieces: Streaming<Piece>) -> Result<Response<Piece>, Status> 
 
 /// Calls over one stream.
 #[derive(Clone)]
-pub struct Caller(tonic::client::Grpc<Channel>);
+pub(crate) struct Caller(tonic::client::Grpc<Channel>);
 
 impl Caller {
     /// Over this stream.
-    pub async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
+    pub(crate) async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
         let mut once = Some(stream);
         let connector = service_fn(move |_: http::Uri| {
             let stream = once.take();
@@ -82,7 +84,7 @@ impl Caller {
     }
 
     /// Sends a piece and gets it back.
-    pub async fn echo(&mut self, data: Bytes) -> Result<Bytes, Status> {
+    pub(crate) async fn echo(&mut self, data: Bytes) -> Result<Bytes, Status> {
         self.ready().await?;
         let codec = ProstCodec::<Piece, Piece>::default();
         let path = PathAndQuery::from_static("/lab.Lab/Echo");
@@ -91,7 +93,7 @@ impl Caller {
     }
 
     /// Sends so many pieces; how many bytes the other side has counted.
-    pub async fn put(&mut self, piece: Bytes, pieces: usize) -> Result<u64, Status> {
+    pub(crate) async fn put(&mut self, piece: Bytes, pieces: usize) -> Result<u64, Status> {
         self.ready().await?;
         let codec = ProstCodec::<Piece, Piece>::default();
         let path = PathAndQuery::from_static("/lab.Lab/Put");

@@ -2,9 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use holdfast_link::connection::Keepalive;
 use holdfast_link::identity::credentials::HostKey;
 use holdfast_link::identity::{Authority, Credentials, Identity, Revoked, Role};
 use holdfast_link::net::Me;
@@ -14,20 +13,20 @@ use holdfast_link::net::tcp::Tcp;
 use tokio::sync::watch;
 
 /// A site.
-pub struct Site {
+pub(crate) struct Site {
     authority: Authority,
     surroundings: watch::Sender<u64>,
 }
 
 impl Site {
     /// A new one.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let authority = Authority::create("lab", SystemTime::now()).unwrap();
         Self { authority, surroundings: watch::Sender::new(0) }
     }
 
     /// What a host shows.
-    pub fn credentials(&self, identity: &Identity) -> Credentials {
+    pub(crate) fn credentials(&self, identity: &Identity) -> Credentials {
         let key = HostKey::generate().unwrap();
         let certificate =
             self.authority.certify(&key.request().unwrap(), identity, SystemTime::now()).unwrap();
@@ -35,25 +34,25 @@ impl Site {
     }
 
     /// A process of a host.
-    pub fn start(&self, identity: &Identity) -> Link {
+    pub(crate) fn start(&self, identity: &Identity) -> Link {
         let credentials = Arc::new(self.credentials(identity));
         let me = Me::new(credentials, Revoked::default(), "test".into()).unwrap();
-        let tcp = Tcp { keepalive: Keepalive::for_detection(Duration::from_secs(45)) };
-        Link::start(me, Arc::new(tcp), Settings::default(), self.surroundings.subscribe())
+        let settings = Settings::default();
+        Link::start(me, Tcp::new(&settings.times), settings, self.surroundings.subscribe())
     }
 }
 
 /// A client.
-pub fn web1() -> Identity {
+pub(crate) fn web1() -> Identity {
     Identity::new("lab", Role::Client, "web1").unwrap()
 }
 
 /// A media server.
-pub fn store1() -> Identity {
+pub(crate) fn store1() -> Identity {
     Identity::new("lab", Role::Media, "store1").unwrap()
 }
 
 /// Any port of this host.
-pub fn anywhere() -> SocketAddr {
+pub(crate) fn anywhere() -> SocketAddr {
     "127.0.0.1:0".parse().unwrap()
 }
