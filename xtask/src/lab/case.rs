@@ -90,9 +90,9 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// A figure with its unit.
+    /// A figure with its unit, and a name if it needs one.
     pub(super) fn figure(&mut self, name: &str, value: impl std::fmt::Display) {
-        self.figures.push(format!("{name} {value}"));
+        self.figures.push(format!("{name} {value}").trim_start().to_owned());
     }
 
     /// A time.

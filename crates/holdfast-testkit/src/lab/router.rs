@@ -247,9 +247,23 @@ impl Lab {
         Ok(flows)
     }
 
-    /// From now on each end of this flow gets an RST for what it sends. Other flows, and new ones, are left alone.
-    pub fn reset(&self, flow: &Flow) -> Result<()> {
-        self.add("reset_flows", flow.from.1)
+    /// From now on each end of these flows gets an RST for what it sends. Other flows, and new ones, are left alone.
+    pub fn reset(&self, flows: &[Flow]) -> Result<()> {
+        let one = |flow: &Flow| format!("add element inet lab reset_flows {{ {} }}\n", flow.from.1);
+        self.nft(&flows.iter().map(one).collect::<String>())
+    }
+
+    /// Ends all [`Lab::reset`]: the ports may be used again by others.
+    pub fn stop_resets(&self) -> Result<()> {
+        self.nft("flush set inet lab reset_flows\n")
+    }
+
+    /// How many established TCP connections a host has, as its own kernel knows them.
+    pub fn connections(&self, host: Host) -> Result<usize> {
+        const ESTABLISHED: &str = "01";
+        let table = self.spaces.exec(host, &["cat", "/proc/net/tcp", "/proc/net/tcp6"])?;
+        let state = |line: &str| line.split_whitespace().nth(3) == Some(ESTABLISHED);
+        Ok(table.lines().filter(|line| state(line)).count())
     }
 
     /// Waits, at most this long, until the router knows no established flow. False if it still does.

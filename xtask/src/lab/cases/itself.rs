@@ -267,7 +267,7 @@ fn resets(setting: &Setting, report: &mut Report) -> Result<()> {
     let flows = pair.lab.established()?;
     ensure!(flows.len() == 1, "one flow was expected: {flows:?}");
     pair.dial("y", &[PORT], Some(SOON), "echo")?;
-    pair.lab.reset(&flows[0])?;
+    pair.lab.reset(&flows)?;
     let echo = pair.echo("x", SOON)?;
     report.must(echo.0["errno"].as_i64() == Some(ECONNRESET), || echo.0.to_string());
     report.time("ECONNRESET after", echo.0["more"]["took_ms"].as_f64().unwrap_or(f64::NAN));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use holdfast_testkit::lab::{self, Then, Way};
 use serde_json::json;
 
@@ -65,6 +65,7 @@ fn outage(setting: &Setting, report: &mut Report, prepare: Fault, fault: Fault) 
     let id = bulk.id.clone();
     lab::let_pass(BEFORE);
     let before = hosts.status(Side::Client, "bulk")?;
+    let faulted = lab::now_ms();
     fault(&mut hosts.pair.lab, setting)?;
     let back = lab::now_ms();
     // A path that went silently is not missed at once: until bytes flow again, and a while more.
@@ -80,13 +81,7 @@ fn outage(setting: &Setting, report: &mut Report, prepare: Fault, fault: Fault) 
     report.time("throughput back after", again - from);
     report.must(again - from <= BACK_MS, || format!("throughput was back {} after", shown(again - from)));
     if let Some((begun, cause)) = &lost {
-        report.figure(
-            "lost",
-            format!(
-                "({cause}), noticed {} the path was back",
-                if *begun < back { "before" } else { "after" }
-            ),
-        );
+        report.figure("noticed", format!("{} after the fault began ({cause})", after(*begun, faulted)));
     }
     let (connections, resent) = (status.count("connections"), status.count("resent"));
     report.figure("connections", connections.unwrap_or(0));
@@ -107,12 +102,7 @@ fn nothing(_: &mut lab::Lab, _: &Setting) -> Result<()> {
 }
 
 fn reset(setting: &Setting, report: &mut Report) -> Result<()> {
-    outage(setting, report, nothing, |lab, _| {
-        for flow in lab.established()? {
-            lab.reset(&flow)?;
-        }
-        Ok(())
-    })
+    outage(setting, report, nothing, |lab, _| Ok(lab.reset(&lab.established()?)?))
 }
 
 fn cut(lab: &lab::Lab, time: Duration) -> Result<()> {
@@ -201,10 +191,7 @@ fn reset_plain(setting: &Setting, report: &mut Report) -> Result<()> {
         setting,
         report,
         |lab, _| Ok(lab.forget(PORT, Then::Reset)?),
-        |lab, _| {
-            let flow = lab.established()?.into_iter().next().context("there is no flow")?;
-            Ok(lab.reset(&flow)?)
-        },
+        |lab, _| Ok(lab.reset(&lab.established()?)?),
     )
 }
 

@@ -151,12 +151,8 @@ fn one_way(setting: &Setting, report: &mut Report, way: Way) -> Result<()> {
             sessions.first().and_then(|session| session["outages"].as_array()?.last()?["begun_ms"].as_f64());
         let cause =
             sessions.first().and_then(|session| session["outages"].as_array()?.last()?["cause"].as_str());
-        report.at_most(
-            &format!("{side:?}:"),
-            begun.map_or(f64::NAN, |begun| begun - cut),
-            setting.ms(DETECTED_S),
-        );
-        report.figure("", format!("({})", cause.unwrap_or("no outage")));
+        let name = format!("{side:?} ({}):", cause.unwrap_or("no outage"));
+        report.at_most(&name, begun.map_or(f64::NAN, |begun| begun - cut), setting.ms(DETECTED_S));
     }
     hosts.pair.lab.mend()?;
     let mended = lab::now_ms();
