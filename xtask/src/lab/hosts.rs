@@ -48,7 +48,7 @@ impl Hosts {
         });
         hosts.pair.client.ask(command, SOON)?;
         hosts.start(Side::Client, &[])?;
-        let listen: Vec<String> = ports.iter().map(|port| format!("[::]:{port}")).collect();
+        let listen: Vec<String> = ports.iter().flat_map(|port| everywhere(*port)).collect();
         hosts.start(Side::Server, &listen)?;
         hosts.client_knows(&ports.iter().map(|port| at(SERVER, *port)).collect::<Vec<_>>())?;
         Ok(hosts)
@@ -243,6 +243,11 @@ pub(super) fn bytes(count: Option<u64>) -> String {
         Some(count) if count < 10 << 20 => format!("{} KiB", count >> 10),
         Some(count) => format!("{} MiB", count >> 20),
     }
+}
+
+/// Where a host listens that is to be reached at all its addresses: each family has a wildcard of its own.
+pub(super) fn everywhere(port: u16) -> [String; 2] {
+    [format!("0.0.0.0:{port}"), format!("[::]:{port}")]
 }
 
 /// Another process at the server, that has not been told what it is.

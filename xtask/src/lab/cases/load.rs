@@ -7,7 +7,7 @@ use holdfast_testkit::lab::{self, Answer, CLIENT, Host, SERVER};
 use serde_json::json;
 
 use super::super::case::{Case, Column, Report, Setting};
-use super::super::hosts::{CLIENT_ID, Hosts, OTHER_IDS, PORT, SERVER_ID, Side, bytes};
+use super::super::hosts::{CLIENT_ID, Hosts, OTHER_IDS, PORT, SERVER_ID, Side, bytes, everywhere};
 use super::super::pair::{SOON, at, echo};
 
 /// Memory of sessions that 500 of them need: 128 KiB each way is every session's own.
@@ -54,7 +54,7 @@ fn both_dial(setting: &Setting, report: &mut Report) -> Result<()> {
     let mut hosts = Hosts::new(setting, &[PORT])?;
     // The client listens too: another process than the one that was started without.
     hosts.pair.client = super::super::pair::start(&hosts.pair.lab, setting, Host::Client)?;
-    hosts.start(Side::Client, &[format!("[::]:{PORT}")])?;
+    hosts.start(Side::Client, &everywhere(PORT))?;
     hosts.client_knows(&[at(SERVER, PORT)])?;
     hosts
         .pair
@@ -125,7 +125,7 @@ fn strangers(setting: &Setting, report: &mut Report) -> Result<()> {
     // A server with more memory than by default, and two more hosts: an identity may have 256 sessions.
     hosts.pair.server = super::super::pair::start(&hosts.pair.lab, setting, Host::Server)?;
     let start = json!({
-        "do": "start", "directory": hosts.directory(), "identity": SERVER_ID, "listen": [format!("[::]:{PORT}")],
+        "do": "start", "directory": hosts.directory(), "identity": SERVER_ID, "listen": everywhere(PORT),
         "scale": setting.scale, "memory": BUDGET,
     });
     hosts.pair.server.ask(start, SOON)?;

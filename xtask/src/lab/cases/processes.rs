@@ -7,7 +7,7 @@ use holdfast_testkit::lab::{self, Host};
 use serde_json::json;
 
 use super::super::case::{Case, Column, Report, Setting, shown};
-use super::super::hosts::{Hosts, PORT, Side, bytes};
+use super::super::hosts::{Hosts, PORT, Side, bytes, everywhere};
 use super::super::pair::{Pair, SOON, echo, ms, start};
 
 /// What a stream may hold at both ends together, and what a process needs besides, at most.
@@ -96,7 +96,7 @@ fn killed(setting: &Setting, report: &mut Report) -> Result<()> {
     // Long enough for the client to see that nobody answers.
     lab::let_pass(Duration::from_secs(2));
     hosts.pair.server = start(&hosts.pair.lab, setting, Host::Server)?;
-    let listening = hosts.start(Side::Server, &[format!("[::]:{PORT}")])?.ms();
+    let listening = hosts.start(Side::Server, &everywhere(PORT))?.ms();
     let reply = hosts.pair.client.answer(closed, SOON)?;
     report.at_most("told after the new process listened by", (reply.ms() - listening).max(0.0), 2_000.0);
     report.figure("as", format!("\"{}\"", reply.text("end")));
