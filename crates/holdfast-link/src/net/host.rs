@@ -193,6 +193,7 @@ impl Host {
             return None;
         }
         let probe = known.memory.worth_a_probe(&routes, in_use, SystemTime::now())?;
+        known.memory.note_probe(probe, SystemTime::now());
         known.probing = Some(at);
         Some(probe)
     }

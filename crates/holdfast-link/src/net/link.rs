@@ -17,12 +17,13 @@ use super::handle::Session;
 use super::host::Place;
 use super::keeper::{self, ConnectError};
 use super::process::{Process, Settings};
+use super::remembered::Remembered;
 use super::status::SessionStatus;
 use super::strangers::Strangers;
 use super::stream::AnyNetwork;
+use super::this_host::gather;
 use super::{Me, parking};
 use crate::identity::Identity;
-use crate::route::Memory;
 use crate::session::machine::{Machine, Side};
 
 /// Connections of people and programs that nobody has taken yet.
@@ -37,6 +38,7 @@ pub struct Link {
     incoming: Mutex<mpsc::Receiver<Session>>,
     strangers: Strangers,
     visitors: (mpsc::Sender<Visitor>, Mutex<mpsc::Receiver<Visitor>>),
+    shelf: Option<Arc<parking_lot::Mutex<Remembered>>>,
 }
 
 impl Link {
@@ -56,6 +58,7 @@ impl Link {
             incoming: Mutex::new(incoming),
             strangers: Strangers::default(),
             visitors: (sender, Mutex::new(receiver)),
+            shelf: None,
         }
     }
 
@@ -133,16 +136,22 @@ impl Link {
         self.process.sessions().iter().map(|core| core.status()).collect()
     }
 
-    /// What is remembered of the routes to each host.
-    pub fn remembered(&self) -> Vec<(Identity, Memory)> {
-        self.process.hosts().iter().map(|host| (host.identity.clone(), host.memory())).collect()
+    pub(super) fn process(&self) -> &Arc<Process> {
+        &self.process
     }
 
-    /// Takes up what was remembered before.
-    pub fn remember(&self, memories: impl IntoIterator<Item = (Identity, Memory)>) {
-        for (identity, memory) in memories {
-            self.process.host(&identity).remember(memory);
+    /// Takes up what was remembered of routes before.
+    pub(super) fn remember(&self, remembered: &Remembered) {
+        for (identity, memory) in remembered.hosts().all() {
+            if let Ok(identity) = identity.parse() {
+                self.process.host(&identity).remember(memory.clone());
+            }
         }
+    }
+
+    /// What is remembered is kept here at the end.
+    pub(super) fn keep_on(&mut self, shelf: Arc<parking_lot::Mutex<Remembered>>) {
+        self.shelf = Some(shelf);
     }
 
     /// From now on the process shows this of itself: a renewed certificate.
@@ -161,6 +170,16 @@ impl Link {
         let mut count = self.process.session_count();
         let _ = timeout(limit, count.wait_for(|count| *count == 0)).await;
         self.process.stop().await;
+        if let Some(shelf) = self.shelf.clone() {
+            let process = Arc::clone(&self.process);
+            let save = move || {
+                let mut shelf = shelf.lock();
+                gather(&process, &mut shelf);
+                shelf.save()
+            };
+            // What cannot be kept is found out again.
+            let _ = tokio::task::spawn_blocking(save).await;
+        }
     }
 }
 

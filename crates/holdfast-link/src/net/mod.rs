@@ -18,6 +18,7 @@
 //! | [`hello`] | does a living process of the right host answer on this connection? |
 //! | [`frames`] | how do frames come off a stream, and go onto it? |
 //! | [`process`] | what do all sessions of a process share? |
+//! | [`this_host`] | what does a process need of the host that it runs on? |
 //! | [`stream`], [`tcp`] | what are connections made of? |
 //! | [`socket`] | what is set on a socket, what does TCP know, where do we listen? |
 //! | [`changes`] | have this host's own addresses or routes changed? |
@@ -48,6 +49,7 @@ pub mod status;
 mod strangers;
 pub mod stream;
 pub mod tcp;
+pub mod this_host;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

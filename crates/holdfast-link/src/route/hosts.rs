@@ -55,6 +55,11 @@ impl Hosts {
         self.hosts.get(host)
     }
 
+    /// What is remembered of every host.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &Memory)> {
+        self.hosts.iter().map(|(host, memory)| (host.as_str(), memory))
+    }
+
     /// The same, to be changed. What was tried longest ago is forgotten if these are too many.
     pub fn memory_mut(&mut self, host: &str) -> &mut Memory {
         self.changed = true;

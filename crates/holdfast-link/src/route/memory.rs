@@ -55,7 +55,7 @@ impl Trace {
 }
 
 /// What is remembered of the routes to one host.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Memory {
     traces: HashMap<Route, Trace>,
     /// When a try in the background began last. Not kept on disk: a new process may try once more.

@@ -5,4 +5,5 @@
 
 mod calls;
 mod grpc;
+mod routes;
 mod site;

@@ -33,6 +33,16 @@ impl Site {
         Credentials::new(key, certificate, self.authority.certificate().clone()).unwrap()
     }
 
+    /// A process of a host that remembers routes in this file.
+    #[allow(dead_code)] // the bench needs none
+    pub(crate) fn start_with(&self, identity: &Identity, routes: std::path::PathBuf) -> Link {
+        let credentials = Arc::new(self.credentials(identity));
+        let me = Me::new(credentials, Revoked::default(), "test".into()).unwrap();
+        let (link, lacking) = Link::on_this_host(me, Settings::default(), Some(routes));
+        assert!(lacking.is_empty(), "{lacking:?}");
+        link
+    }
+
     /// A process of a host.
     pub(crate) fn start(&self, identity: &Identity) -> Link {
         let credentials = Arc::new(self.credentials(identity));
