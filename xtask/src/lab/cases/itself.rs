@@ -299,8 +299,8 @@ fn stopped(setting: &Setting, report: &mut Report) -> Result<()> {
     report.must(reply.error().is_none(), || format!("dialled: {}", reply.0));
     let echo = pair.client.order(super::super::pair::echo("x", SOON))?;
     report.must(pair.client.answer(echo, Duration::from_secs(2)).is_err(), || "it answered".into());
-    pair.server.go_on()?;
     let went_on = lab::now_ms();
+    pair.server.go_on()?;
     let echo = pair.client.answer(echo, SOON)?;
     report.must(echo.error().is_none(), || echo.0.to_string());
     report.time("answered after", echo.ms() - went_on);

@@ -63,8 +63,8 @@ fn stopped(setting: &Setting, report: &mut Report) -> Result<()> {
     hosts.pair.server.stop()?;
     let request = hosts.pair.client.order(echo("x", setting.time(60.0)))?;
     lab::let_pass(setting.time(20.0));
-    hosts.pair.server.go_on()?;
     let went_on = lab::now_ms();
+    hosts.pair.server.go_on()?;
     let reply = hosts.pair.client.answer(request, setting.time(60.0))?;
     report.must(reply.error().is_none(), || reply.0.to_string());
     report.time("the request was answered after SIGCONT by", reply.ms() - went_on);
@@ -80,8 +80,8 @@ fn stopped_plain(setting: &Setting, report: &mut Report) -> Result<()> {
     pair.server.stop()?;
     let request = pair.client.order(echo("x", setting.time(60.0)))?;
     lab::let_pass(setting.time(20.0));
-    pair.server.go_on()?;
     let went_on = lab::now_ms();
+    pair.server.go_on()?;
     let reply = pair.client.answer(request, setting.time(60.0))?;
     report.must(reply.error().is_none(), || reply.0.to_string());
     report.time("goes on; the request was answered after SIGCONT by", reply.ms() - went_on);
