@@ -155,12 +155,7 @@ impl Host {
         for address in super::plain::addresses(command, "listen")? {
             link.listen(address).await?;
         }
-        let running = Arc::new(Running {
-            link,
-            hold,
-            watched: Mutex::default(),
-            flights: Mutex::default(),
-        });
+        let running = Arc::new(Running { link, hold, watched: Mutex::default(), flights: Mutex::default() });
         *self.running.lock() = Some(Arc::clone(&running));
         tokio::spawn(async move {
             while let Some(session) = running.link.incoming().await {
