@@ -1,8 +1,10 @@
-//! Automation: `cargo xtask tidy` checks the project's rules, `cargo xtask bench` measures beside other programs.
+//! Automation: `cargo xtask tidy` checks the project's rules, `cargo xtask bench` measures beside other programs,
+//! `cargo xtask lab` tries to kill connections.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "these are commands: printing is what they do")]
 
 mod bench;
+mod lab;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +25,17 @@ cargo xtask bench --corpus DIR [--corpus2 DIR] [--peers]
     --holdfast FILE    this program, instead of a release build of this tree
 
     Example: cargo xtask bench --peers --corpus linux-source-6.1 --corpus2 random
+
+cargo xtask lab [--full]
+    Runs hosts as processes in network namespaces with a router between them that drops, refuses, forgets and loses, and
+    prints what each case measured. Exit status 1 if one does not hold. Needs root, iproute2 and nftables.
+    --full             the link's own times, and what other designs do in the same cases; else all times are a fifth
+    --scale N          all times divided by N (1 to 10) instead
+    --case A,B         only these; a name may end in *
+    --jobs N           cases side by side (default 4)
+    --list             names the cases and runs none
+    --peer FILE        this program for every host, instead of building crates/holdfast-link/examples/lab_peer
+    --markdown         prints the table of docs/network.md at the end
 ";
 
 fn main() -> ExitCode {
@@ -31,6 +44,7 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["tidy"] => tidy::run(&root()),
         ["bench", options @ ..] => bench::run(&root(), options),
+        ["lab", options @ ..] => lab::run(&root(), options),
         [bench::MEASURE, rest @ ..] => return bench::measure_child(rest),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
