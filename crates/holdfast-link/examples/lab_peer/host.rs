@@ -274,7 +274,7 @@ fn shown(status: &SessionStatus, end: Option<String>) -> Value {
         "generation": status.generation,
         "connected": status.connected,
         "in_doubt": status.in_doubt,
-        "route": history.connection().map(|(_, route)| route.to_string()),
+        "route": history.connection().map(|(_, via)| via.route.to_string()),
         "since_ms": history.connection().map(|(since, _)| at_ms(since)),
         "connections": history.connections(),
         "outages": outages,

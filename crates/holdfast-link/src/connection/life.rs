@@ -37,6 +37,8 @@ impl Times {
 
 /// Retransmissions that are outstanding when a connection is suspected early: by then TCP has waited about 1.5 s.
 const RETRANSMITS_SUSPECT: u8 = 3;
+/// An answer that is asked for because of a doubt comes in this time, or the doubt is right.
+const CHECK: Duration = Duration::from_secs(2);
 /// Pings of the peer in a second that are still answered.
 const PINGS_MAX: u32 = 100;
 
@@ -77,6 +79,8 @@ pub struct Life {
     /// Pings without an answer: number, and when.
     unanswered: VecDeque<(u64, Instant)>,
     suspected: bool,
+    /// Something must be heard by then, or the connection is suspected: there is a reason to ask.
+    checked_by: Option<Instant>,
     round_trip: Option<Duration>,
     /// The peer's pings in the second that began then.
     pings: (Instant, u32),
@@ -93,6 +97,7 @@ impl Life {
             next_ping: 1,
             unanswered: VecDeque::new(),
             suspected: false,
+            checked_by: None,
             round_trip: None,
             pings: (now, 0),
         }
@@ -102,6 +107,14 @@ impl Life {
     pub fn heard(&mut self, now: Instant) {
         self.heard = now;
         self.suspected = false;
+        self.checked_by = None;
+    }
+
+    /// There is a reason to doubt: this host's own addresses or routes have changed. A ping is sent at once, and if nothing
+    /// comes soon a replacement is raced.
+    pub fn check(&mut self, now: Instant) {
+        self.ping_at = now;
+        self.checked_by = Some(now + CHECK.min(self.times.suspect));
     }
 
     /// The peer, or its kernel, has acknowledged something that was sent.
@@ -143,8 +156,10 @@ impl Life {
             return vec![Action::Drop(doubt)];
         }
         let silent = now.saturating_duration_since(self.heard);
-        if silent >= self.times.suspect && !self.suspected {
+        let unchecked = self.checked_by.is_some_and(|by| now >= by);
+        if (silent >= self.times.suspect || unchecked) && !self.suspected {
             self.suspected = true;
+            self.checked_by = None;
             actions.push(Action::Suspect(Doubt::Silent(silent)));
         }
         if now >= self.ping_at {
@@ -173,7 +188,11 @@ impl Life {
         let drop = self.heard + self.times.drop;
         let one_way = self.unanswered.front().map(|(_, asked)| (*asked).max(self.hears) + self.times.drop);
         let suspect = (!self.suspected).then_some(self.heard + self.times.suspect);
-        [Some(self.ping_at), Some(drop), one_way, suspect].into_iter().flatten().min().unwrap_or(drop)
+        [Some(self.ping_at), Some(drop), one_way, suspect, self.checked_by]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(drop)
     }
 
     /// The last round trip of a ping.

@@ -75,13 +75,15 @@ struct Pump {
     waker: Option<Waker>,
     /// Its timer for acknowledgements runs.
     ack_timed: bool,
+    /// It is to find out whether the connection lives.
+    check: bool,
     /// It is to end, and this is to be said before.
     ending: Option<Option<Close>>,
 }
 
 impl Pump {
     fn new(connection: Connection) -> Self {
-        Self { connection, waker: None, ack_timed: false, ending: None }
+        Self { connection, waker: None, ack_timed: false, check: false, ending: None }
     }
 }
 
@@ -94,6 +96,8 @@ pub(super) enum Turn {
         /// Whether there is.
         ack: bool,
     },
+    /// Find out whether the connection lives.
+    Check,
     /// Say this, if anything, and end.
     End(Option<Close>),
 }
@@ -284,6 +288,9 @@ impl Core {
             if let Some(last_words) = pump.ending.clone() {
                 return Turn::End(last_words);
             }
+            if std::mem::take(&mut pump.check) {
+                return Turn::Check;
+            }
             pump.waker = Some(waker.clone());
             pump.ack_timed = ack;
             Turn::Wait { ack }
@@ -309,6 +316,16 @@ impl Core {
             if state.machine.holds(connection) {
                 state.machine.end_with(End::Violation(what.to_owned()));
             }
+        });
+    }
+
+    /// There is a reason to doubt its connection.
+    pub(super) fn check(&self) {
+        self.with(|state| {
+            if let Some(pump) = state.carrier() {
+                pump.check = true;
+            }
+            state.wake_pump();
         });
     }
 

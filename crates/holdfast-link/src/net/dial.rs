@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use super::process::{Guard, Process};
 use super::stream::AnyStream;
 use super::{Error, Phase, parking};
 use crate::identity::Identity;
-use crate::route::race::{ATTEMPT_MAX, Action, Race, Standing};
+use crate::route::race::{ATTEMPT_MAX, Action, Candidate, DELAY, Race, Standing};
 use crate::route::{Failure, Outcome, Route};
 
 /// An attempt ends by itself a little before the race would end it: it can say how far it came.
@@ -95,6 +96,9 @@ struct Runner<'a> {
     resolving: JoinSet<Resolved>,
     unresolved: Vec<Unresolved>,
     noted: usize,
+    /// The host keeps connections parked here: one may come in.
+    awaits_parked: bool,
+    parked_by: Instant,
 }
 
 /// Races the routes to a host. Whoever is dropped meanwhile ends all attempts.
@@ -113,6 +117,8 @@ pub(super) async fn race(process: &Arc<Process>, host: &Arc<Host>, purpose: Purp
         resolving: JoinSet::new(),
         unresolved: Vec::new(),
         noted: 0,
+        awaits_parked: purpose == Purpose::Session && host.parks_here(),
+        parked_by: now() + ATTEMPT_MAX,
     };
     runner.resolve();
     let won = runner.run().await?;
@@ -133,11 +139,31 @@ impl Runner<'_> {
                 });
             }
         }
-        self.race.set_open(!self.resolving.is_empty());
+        self.set_open();
+    }
+
+    fn set_open(&mut self) {
+        self.awaits_parked &= now() < self.parked_by;
+        self.race.set_open(self.awaits_parked || !self.resolving.is_empty());
+    }
+
+    /// A connection was parked here meanwhile.
+    fn parked(&mut self) {
+        if self.host.parked() > 0 {
+            self.awaits_parked = false;
+            self.race.add(Candidate { route: Route::Parked, usual: None });
+        }
+        self.set_open();
     }
 
     async fn run(&mut self) -> Result<Won, NoRoute> {
+        let host = Arc::clone(self.host);
         loop {
+            let mut news = pin!(host.news.notified());
+            news.as_mut().enable();
+            if self.awaits_parked {
+                self.parked();
+            }
             for action in self.race.poll(now()) {
                 self.act(action);
             }
@@ -153,7 +179,8 @@ impl Runner<'_> {
                     }
                 }
                 Some(resolved) = self.resolving.join_next() => self.resolved(resolved),
-                () = until(wake.unwrap_or_else(|| now() + ATTEMPT_MAX)) => {}
+                () = news, if self.awaits_parked => {}
+                () = until(wake.unwrap_or_else(|| self.parked_by.max(now() + DELAY))) => {}
             }
         }
     }
@@ -203,7 +230,7 @@ impl Runner<'_> {
                 Err(error) => self.not_resolved(&place, error.to_string()),
             }
         }
-        self.race.set_open(!self.resolving.is_empty());
+        self.set_open();
     }
 
     fn add(&mut self, addresses: &[SocketAddr]) {

@@ -5,11 +5,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::clock::now;
 use super::parking::Slot;
 use crate::identity::Identity;
 use crate::route::race::Candidate;
@@ -17,6 +18,8 @@ use crate::route::{Memory, Outcome, Route};
 
 /// Connections that a host may park here; beyond it the oldest is closed (docs/protocol.md, section 8).
 pub(super) const PARKED_MAX: usize = 4;
+/// A host that has parked a connection here so lately does so again.
+const PARKS_FOR: Duration = Duration::from_secs(3600);
 /// Places that are configured for one host, and addresses that one hello may teach.
 const PLACES_MAX: usize = 64;
 /// Learned addresses that are kept for one host.
@@ -86,6 +89,8 @@ struct Known {
     learned: Vec<SocketAddr>,
     memory: Memory,
     parked: VecDeque<Slot>,
+    /// When it parked a connection here last.
+    parked_at: Option<Instant>,
     probing: Option<Instant>,
 }
 
@@ -162,6 +167,7 @@ impl Host {
         let mut known = self.known.lock();
         known.parked.retain(Slot::is_there);
         known.parked.push_back(slot);
+        known.parked_at = Some(now());
         if known.parked.len() > PARKED_MAX {
             known.parked.pop_front();
         }
@@ -174,6 +180,11 @@ impl Host {
         let mut known = self.known.lock();
         known.parked.retain(Slot::is_there);
         known.parked.pop_back()
+    }
+
+    /// Whether it keeps connections parked here: if there is none at the moment, another is on its way.
+    pub(super) fn parks_here(&self) -> bool {
+        self.known.lock().parked_at.is_some_and(|at| now().saturating_duration_since(at) < PARKS_FOR)
     }
 
     /// How many are parked here.

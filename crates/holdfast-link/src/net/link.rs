@@ -189,7 +189,10 @@ async fn keep_house(process: &Arc<Process>) {
     let mut probes = interval(PROBE_EVERY);
     loop {
         tokio::select! {
-            () = keeper::changed(&mut surroundings) => process.hosts().iter().for_each(|host| host.flush()),
+            () = keeper::changed(&mut surroundings) => {
+                process.hosts().iter().for_each(|host| host.flush());
+                process.sessions().iter().for_each(|core| core.check());
+            }
             _ = probes.tick() => probe_all(process),
         }
     }

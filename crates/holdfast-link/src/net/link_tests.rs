@@ -34,7 +34,7 @@ struct Lab {
     sim: Sim,
     authority: Authority,
     settings: Settings,
-    _surroundings: watch::Sender<u64>,
+    surroundings: watch::Sender<u64>,
 }
 
 fn identity(role: Role, host: &str) -> Identity {
@@ -52,8 +52,8 @@ fn store1() -> Identity {
 impl Lab {
     fn new() -> Self {
         let authority = Authority::create("lab", SystemTime::now()).unwrap();
-        let (_surroundings, _) = watch::channel(0);
-        Self { sim: Sim::default(), authority, settings: Settings::default(), _surroundings }
+        let (surroundings, _) = watch::channel(0);
+        Self { sim: Sim::default(), authority, settings: Settings::default(), surroundings }
     }
 
     /// A process of a host.
@@ -63,7 +63,7 @@ impl Lab {
             self.authority.certify(&key.request().unwrap(), identity, SystemTime::now()).unwrap();
         let credentials = Credentials::new(key, certificate, self.authority.certificate().clone()).unwrap();
         let me = Me::new(Arc::new(credentials), Revoked::default(), "test".into()).unwrap();
-        Link::start(me, self.sim.host(ip), self.settings.clone(), self._surroundings.subscribe())
+        Link::start(me, self.sim.host(ip), self.settings.clone(), self.surroundings.subscribe())
     }
 
     fn client(&self) -> Link {
@@ -311,6 +311,42 @@ async fn a_host_that_can_only_dial_is_reached_over_what_it_has_parked() {
     lab.sim.cut();
     called.write_all(b"!").await.unwrap();
     assert_eq!(calling.read_u8().await.unwrap(), b'!');
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_to_a_host_that_parks_find_the_next_connection_that_it_parks() {
+    let lab = Lab::new();
+    let (client, server) = (lab.client(), lab.server().await);
+    client.set_places(&store1(), vec![Place::Address(server_at(PORT))]);
+    client.park_at(&store1());
+    after(second(1)).await;
+    let mut sessions = Vec::new();
+    for number in 0..8 {
+        let begun = Instant::now();
+        sessions.push(server.connect(&web1(), Class::Control, "call").await.unwrap());
+        sessions.push(client.incoming().await.unwrap());
+        assert!(begun.elapsed() < second(1), "call {number}: {:?}", begun.elapsed());
+    }
+    // Those that are parked go dead without a word: the next call tries them, and finds one that was parked since.
+    lab.sim.forget();
+    after(second(31)).await;
+    server.connect(&web1(), Class::Control, "call").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_thesurroundings_makes_connections_prove_that_they_live() {
+    let lab = Lab::new();
+    let (_client, _server, here, there) = lab.pair().await;
+    for (dead, connections) in [(false, 1), (true, 2)] {
+        if dead {
+            lab.sim.forget();
+        }
+        lab.surroundings.send_modify(|count| *count += 1);
+        after(second(4)).await;
+        let status = here.status();
+        assert_eq!((status.history.connections(), status.connected), (connections, true), "{dead}");
+    }
+    drop(there);
 }
 
 #[tokio::test(start_paused = true)]

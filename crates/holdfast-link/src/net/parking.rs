@@ -6,10 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast_proto::session::{Frame, Violation};
+use holdfast_proto::session::Frame;
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
-use super::attach;
 use super::clock::{after, now, until};
 use super::dial;
 use super::hello::{self, Greeted};
@@ -17,8 +17,10 @@ use super::host::Host;
 use super::keeper::Pauses;
 use super::process::{Guard, Process};
 use super::stream::AnyStream;
+use super::{Error, Phase, attach};
 use crate::connection::Life;
 use crate::connection::life::Action;
+use crate::route::race::DELAY;
 
 /// How soon a parked connection that was lost is replaced at the earliest, so that one that is refused at once is not made
 /// again and again.
@@ -130,10 +132,27 @@ async fn wait_for_hello(process: &Arc<Process>, won: dial::Won) {
     process.spawn(async move { attach::answer(&owner, greeted, route, guard).await });
 }
 
-/// Opens on a parked connection: this side introduces itself, and the peer must answer.
-pub(super) async fn open(process: &Process, host: &Host) -> Result<Taken, super::Error> {
-    let gone = || super::Error::Violation(Violation("the parked connection is gone"));
-    let (greeted, guard) = host.take_parked().ok_or_else(gone)?.take().await.ok_or_else(gone)?;
-    let greeted = hello::greet_parked(&process.me(), greeted).await?;
-    Ok((greeted, guard))
+/// Opens on a parked connection: this side introduces itself, and the peer must answer. One that does not answer soon is dead
+/// in secret, perhaps: the next is tried beside it.
+pub(super) async fn open(process: &Arc<Process>, host: &Host) -> Result<Taken, Error> {
+    let mut attempts = JoinSet::new();
+    let mut failure = Error::Io { phase: Phase::Hello, cause: std::io::ErrorKind::NotConnected.into() };
+    loop {
+        if let Some(slot) = host.take_parked() {
+            let me = process.me();
+            attempts.spawn(async move {
+                let (greeted, guard) = slot.take().await?;
+                Some(hello::greet_parked(&me, greeted).await.map(|greeted| (greeted, guard)))
+            });
+        }
+        tokio::select! {
+            ended = attempts.join_next() => match ended {
+                Some(Ok(Some(Ok(taken)))) => return Ok(taken),
+                Some(Ok(Some(Err(error)))) => failure = error,
+                Some(Ok(None) | Err(_)) => {}
+                None => return Err(failure),
+            },
+            () = after(DELAY) => {}
+        }
+    }
 }

@@ -213,6 +213,7 @@ impl Pump {
     fn poll_time(&mut self, cx: &mut Context<'_>) -> Result<bool, Over> {
         let at = now();
         let mut ticked = false;
+        self.hold_heartbeats(at);
         for action in self.life.poll(at) {
             ticked = true;
             match action {
@@ -235,6 +236,13 @@ impl Pump {
         }
         // Polled even if it was not moved: that is what registers this task.
         Ok(self.timer.as_mut().poll(cx).is_ready() || ticked)
+    }
+
+    /// In the lab heartbeats can be held back. Then silence means something only while something is under way.
+    fn hold_heartbeats(&mut self, at: Instant) {
+        if !self.core.process.heartbeats() && !self.core.look(State::has_in_flight) {
+            self.life = Life::new(self.core.process.settings.times, at);
+        }
     }
 
     fn next_wake(&self, at: Instant) -> Instant {
@@ -307,6 +315,11 @@ impl Pump {
                 Turn::Wait { ack } => {
                     self.time_ack(ack, at, cx);
                     return;
+                }
+                Turn::Check => {
+                    self.life.check(at);
+                    // Time is looked at again.
+                    cx.waker().wake_by_ref();
                 }
                 Turn::End(last_words) => self.last_words = Some(last_words),
             }
