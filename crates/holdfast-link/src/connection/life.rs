@@ -114,7 +114,8 @@ impl Life {
     /// comes soon a replacement is raced.
     pub fn check(&mut self, now: Instant) {
         self.ping_at = now;
-        self.checked_by = Some(now + CHECK.min(self.times.suspect));
+        // A second reason gives no more time.
+        self.checked_by.get_or_insert(now + CHECK.min(self.times.suspect));
     }
 
     /// The peer, or its kernel, has acknowledged something that was sent.
