@@ -4,9 +4,14 @@
 //! |---|---|
 //! | [`hello`] | does a living process of the right host answer on this connection? |
 //! | [`frames`] | how do frames come off a stream, and go onto it? |
+//! | [`enrol`] | how does a host come by its first certificate, and by the next? |
+//! | [`renewal`] | when does it ask for the next? |
 
+mod admit;
+pub mod enrol;
 pub mod frames;
 pub mod hello;
+pub mod renewal;
 
 use std::net::SocketAddr;
 
@@ -42,6 +47,9 @@ pub enum Phase {
     /// HELLO and WELCOME.
     #[error("the hello")]
     Hello,
+    /// A request for a certificate, and the answer.
+    #[error("the request for a certificate")]
+    Enrol,
 }
 
 /// Why there is no connection.

@@ -234,7 +234,7 @@ impl Machine {
             Code::Revoked => self.end_with(End::Revoked),
             Code::Violation => self.end_with(End::Violation("the peer says so".into())),
             // The connection is of no use; the next race goes on, or has been won by the peer.
-            Code::Version | Code::Overloaded | Code::Draining | Code::Superseded => {}
+            Code::Version | Code::Overloaded | Code::Draining | Code::Superseded | Code::Expired => {}
             Code::Shutdown => self.end_with(End::PeerStopped),
             Code::Aborted => self.end_with(End::AbortedByPeer(String::new())),
         }
@@ -313,7 +313,9 @@ impl Machine {
 
     fn on_close(&mut self, connection: Connection, close: Close) {
         match close.code {
-            Code::Superseded | Code::Overloaded | Code::Draining | Code::Version => self.on_lost(connection),
+            Code::Superseded | Code::Overloaded | Code::Draining | Code::Version | Code::Expired => {
+                self.on_lost(connection);
+            }
             Code::Shutdown => self.end_with(End::PeerStopped),
             Code::Aborted => self.end_with(End::AbortedByPeer(close.text)),
             Code::Revoked => self.end_with(End::Revoked),
