@@ -37,9 +37,19 @@ pub(super) struct Hosts {
 impl Hosts {
     /// Both have started; the client knows where the server listens.
     pub(super) fn new(setting: &Setting, ports: &[u16]) -> Result<Self> {
+        Self::begin(setting, ports, true)
+    }
+
+    /// Hosts whose kernels send no probes: with heartbeats held back, an idle connection is really idle.
+    pub(super) fn without_keepalive(setting: &Setting, ports: &[u16]) -> Result<Self> {
+        Self::begin(setting, ports, false)
+    }
+
+    fn begin(setting: &Setting, ports: &[u16], keepalive: bool) -> Result<Self> {
         let mut hosts = Self {
             pair: Pair::new(setting)?,
             setting: setting.clone(),
+            keepalive,
             site: tempfile::Builder::new().prefix("holdfast-lab-").tempdir()?,
         };
         let [one, two] = OTHER_IDS;
@@ -70,7 +80,7 @@ impl Hosts {
         let identity = if side == Side::Client { CLIENT_ID } else { SERVER_ID };
         let command = json!({
             "do": "start", "directory": self.directory(), "identity": identity, "listen": listen,
-            "scale": self.setting.scale,
+            "scale": self.setting.scale, "keepalive": self.keepalive,
         });
         Ok(self.process(side).ask(command, SOON)?)
     }

@@ -40,8 +40,12 @@ const RULES: &[Rule] = &[
     },
     Rule {
         words: &["aws_lc_rs", "ring::", "aes_gcm"],
-        place: Place::Only(&["holdfast-format", "crates/holdfast-link/src/identity/verify.rs"]),
-        why: "only holdfast-format seals and opens; TLS is told to use the same library",
+        place: Place::Only(&[
+            "holdfast-format",
+            "crates/holdfast-link/src/identity/verify.rs",
+            "crates/holdfast-link/src/identity/primitives.rs",
+        ]),
+        why: "only holdfast-format seals and opens; TLS and what belongs to it use the same library",
     },
     Rule {
         words: &["keyed_hash", "new_keyed"],

@@ -151,7 +151,12 @@ impl Host {
                 out::complain(&error.to_string());
             }
         });
-        let link = Link::start(me, Tcp::new(&times), settings, changes);
+        let mut tcp = *Tcp::new(&times);
+        if command["keepalive"] == false {
+            // The kernel's probes refresh what a firewall knows, as heartbeats do.
+            tcp.keepalive.idle = Duration::from_secs(3_600);
+        }
+        let link = Link::start(me, Arc::new(tcp), settings, changes);
         for address in super::plain::addresses(command, "listen")? {
             link.listen(address).await?;
         }

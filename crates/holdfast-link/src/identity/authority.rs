@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber, SigningKey,
 };
 use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer, pem::PemObject};
 use zeroize::Zeroizing;
@@ -74,6 +74,16 @@ impl Authority {
     /// The certificate: what hosts trust.
     pub fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate
+    }
+
+    /// The site.
+    pub fn site(&self) -> &str {
+        &self.site
+    }
+
+    /// Signs what is no certificate. It must begin with a context of its own, which no certificate does.
+    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
+        self.issuer.key().sign(message).map_err(failed("sign with the authority's key"))
     }
 
     /// Certifies that who holds the key of this request is this host. What else the request asks for is not looked at.

@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use rcgen::{CertificateParams, KeyPair, PublicKeyData};
 use rustls::pki_types::CertificateDer;
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509CertificationRequest};
 use zeroize::Zeroizing;
 
 use super::authority::{BACKDATED, failed};
-use super::{Error, Identity, Result};
+use super::{Error, Fingerprint, Identity, Result};
 
 /// A host's key. It never leaves the host.
 pub struct HostKey(KeyPair);
@@ -35,6 +35,11 @@ impl HostKey {
         Zeroizing::new(self.0.serialize_pem())
     }
 
+    /// The same key once more, for who keeps one.
+    pub fn duplicate(&self) -> Result<Self> {
+        Self::from_pem(&self.to_pem())
+    }
+
     /// A request for a certificate. It says nothing but the key: who the host is the authority knows.
     pub fn request(&self) -> Result<Vec<u8>> {
         let mut params = CertificateParams::default();
@@ -47,6 +52,18 @@ impl HostKey {
     pub(super) fn pkcs8(&self) -> Zeroizing<Vec<u8>> {
         Zeroizing::new(self.0.serialize_der())
     }
+}
+
+/// Names the key of a request for a certificate. Hosts make keys of ECDSA with P-256, and no others are certified.
+pub(super) fn request_key(request: &[u8]) -> Result<Fingerprint> {
+    let (rest, parsed) = X509CertificationRequest::from_der(request)
+        .map_err(|_| Error::Unreadable("the request for a certificate cannot be read"))?;
+    let key = &parsed.certification_request_info.subject_pki;
+    // A point of the curve, not compressed.
+    if !rest.is_empty() || !matches!(*key.subject_public_key.data, [4, ref point @ ..] if point.len() == 64) {
+        return Err(Error::Unreadable("the request for a certificate is not of a key that hosts make"));
+    }
+    Ok(Fingerprint::of(key.raw))
 }
 
 /// What a certificate says.
@@ -127,6 +144,21 @@ impl Credentials {
     /// What the certificate says.
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// The host's certificate.
+    pub fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
+    }
+
+    /// The certificate of the authority that it trusts.
+    pub fn authority(&self) -> &CertificateDer<'static> {
+        &self.authority
+    }
+
+    /// The key.
+    pub fn key(&self) -> &HostKey {
+        &self.key
     }
 
     /// The host.

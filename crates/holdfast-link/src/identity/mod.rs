@@ -6,17 +6,40 @@
 //! | [`name`] | what is a host called? |
 //! | [`authority`] | who certifies it? |
 //! | [`credentials`] | what does a host show, and when does it ask for a new certificate? |
+//! | [`current`] | which credentials are shown now, when they change while the process runs? |
+//! | [`files`] | where do keys and certificates lie, and who may read them? |
 //! | [`verify`] | is this peer who it should be? |
+//! | [`pin`] | is this server the one that an enrolment token names? |
+//! | [`token`] | what does a new host need to know, in one line? |
+//! | [`ledger`] | which tokens were given out, what are they good for, and which certificates were? |
+//! | [`registrar`] | who certifies whom, on the primary server? |
+//! | [`revocation`] | which certificates are good no more? |
 
 pub mod authority;
 pub mod credentials;
+pub mod current;
+pub mod files;
+pub mod ledger;
 pub mod name;
+pub mod pin;
+mod primitives;
+mod private;
+pub mod registrar;
+pub mod revocation;
+pub mod token;
 pub mod verify;
 
 pub use authority::Authority;
 pub use credentials::Credentials;
+pub use current::Current;
+pub use files::HostFiles;
+pub use ledger::Ledger;
 pub use name::{Identity, Role};
-pub use verify::{Peer, Revoked};
+pub use primitives::Fingerprint;
+pub use registrar::{Office, Registrar};
+pub use revocation::{Revocations, Revoked};
+pub use token::Token;
+pub use verify::Peer;
 
 /// What is wrong with a key, a certificate or a request for one.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +73,9 @@ pub enum Error {
         /// What it said.
         cause: rustls::Error,
     },
+    /// The check says no.
+    #[error("{0}")]
+    Refused(verify::Refused),
 }
 
 /// The result of what this module does.

@@ -12,7 +12,8 @@ const SITE_MAX: usize = 63;
 const HOST_MAX: usize = 253;
 
 /// What a host does in its site.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// The primary server.
     Primary,
@@ -23,7 +24,7 @@ pub enum Role {
 }
 
 impl Role {
-    const ALL: [Self; 3] = [Self::Primary, Self::Media, Self::Client];
+    pub(super) const ALL: [Self; 3] = [Self::Primary, Self::Media, Self::Client];
 
     /// As it stands in the name.
     pub fn as_str(self) -> &'static str {

@@ -1,11 +1,9 @@
 //! The check that every connection passes, in both directions: the site's authority has certified the peer, for now, under
 //! one name, and has not revoked that. And the TLS settings with it: TLS 1.3 only, no early data, no resumption.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use parking_lot::RwLock;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
@@ -18,7 +16,7 @@ use rustls::{
 };
 
 use super::credentials::{Credentials, Facts};
-use super::{Error, Identity, Result};
+use super::{Error, Identity, Result, Revoked};
 
 /// How long an expired certificate may still ask for a new one: a laptop comes back from a long holiday.
 pub const RENEWAL_GRACE: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -34,19 +32,10 @@ pub struct Peer {
     pub expired: bool,
 }
 
-/// Certificates that are good no more, whatever they say. Shared by all connections of the process; it only grows.
-#[derive(Clone, Debug, Default)]
-pub struct Revoked(Arc<RwLock<HashSet<Vec<u8>>>>);
-
-impl Revoked {
-    /// Revokes a certificate by its number.
-    pub fn insert(&self, serial: Vec<u8>) {
-        self.0.write().insert(serial);
-    }
-
-    /// Whether it is revoked.
-    pub fn contains(&self, serial: &[u8]) -> bool {
-        self.0.read().contains(serial)
+impl Peer {
+    /// The peer, if it may do more than ask for a new certificate.
+    pub fn unexpired(self) -> std::result::Result<Self, Refused> {
+        if self.expired { Err(Refused::Expired(self.identity)) } else { Ok(self) }
     }
 }
 
@@ -84,11 +73,19 @@ pub enum Refused {
     /// Expired: too long ago, or what was wanted is not the renewal of it.
     #[error("the certificate of {0} has expired")]
     Expired(Identity),
+    /// None of the certificates shown is the one that an enrolment token names.
+    #[error(
+        "the server is not certified by the authority that the token names: either the token is of another site, or somebody is in between"
+    )]
+    Fingerprint,
+    /// A host answered that may not certify others.
+    #[error("{0} answered, which is no primary server: enrol at the site's primary server")]
+    NotPrimary(Identity),
 }
 
 /// The check.
 #[derive(Debug)]
-struct Check {
+pub(super) struct Check {
     roots: RootCertStore,
     provider: Arc<CryptoProvider>,
     site: String,
@@ -99,7 +96,22 @@ struct Check {
 }
 
 impl Check {
-    fn peer(
+    pub(super) fn new(
+        authority: &CertificateDer<'static>,
+        site: &str,
+        revoked: &Revoked,
+        wanted: Option<Identity>,
+    ) -> std::result::Result<Self, rustls::Error> {
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.clone())?;
+        let subjects = roots.subjects();
+        let (site, revoked) = (site.to_owned(), revoked.clone());
+        Ok(Self { roots, provider: provider(), site, revoked, wanted, subjects })
+    }
+
+    /// Who shows this certificate. Whether it was revoked is looked at only where the peer is the wanted one: of the
+    /// others [`peer_of`] tells, when they can be told why they are refused.
+    pub(super) fn peer(
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -112,7 +124,7 @@ impl Check {
         let Facts { identity, serial, .. } = facts;
         verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, good_at, algorithms)
             .map_err(|error| explained(error, &identity))?;
-        if self.revoked.contains(&serial) {
+        if self.wanted.is_some() && self.revoked.contains(&serial) {
             return Err(refused(Refused::Revoked(identity)));
         }
         if identity.site() != self.site {
@@ -135,6 +147,11 @@ impl Check {
     ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
         verify_tls13_signature(message, leaf, signature, &self.provider.signature_verification_algorithms)
     }
+}
+
+/// The one cryptography.
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
 /// The time at which the certificate must have been good: now, or for one that has expired not long ago, its last moment.
@@ -165,7 +182,7 @@ fn explained(error: rustls::Error, identity: &Identity) -> rustls::Error {
     }
 }
 
-fn refused(why: Refused) -> rustls::Error {
+pub(super) fn refused(why: Refused) -> rustls::Error {
     rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(why))))
 }
 
@@ -257,15 +274,24 @@ impl ClientCertVerifier for Check {
 
 impl Credentials {
     fn check(&self, revoked: &Revoked, wanted: Option<Identity>) -> Result<Arc<Check>> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.authority.clone()).map_err(tls("trust the site's authority"))?;
-        let subjects = roots.subjects();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let site = self.identity().site().to_owned();
-        Ok(Arc::new(Check { roots, provider, site, revoked: revoked.clone(), wanted, subjects }))
+        let check = Check::new(&self.authority, self.identity().site(), revoked, wanted);
+        check.map(Arc::new).map_err(tls("trust the site's authority"))
     }
 
-    fn key(&self) -> PrivateKeyDer<'static> {
+    /// Whether the authority has certified this host, for now.
+    pub fn check_now(&self, now: SystemTime) -> Result<()> {
+        let check = self.check(&Revoked::default(), Some(self.identity().clone()))?;
+        let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        match check.peer(&self.certificate, &[], UnixTime::since_unix_epoch(since)) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(match refusal(&error) {
+                Some(refused) => Error::Refused(refused.clone()),
+                None => tls("check the host's certificate")(error),
+            }),
+        }
+    }
+
+    fn key_der(&self) -> PrivateKeyDer<'static> {
         PrivatePkcs8KeyDer::from(self.key.pkcs8().to_vec()).into()
     }
 
@@ -278,7 +304,7 @@ impl Credentials {
             .map_err(tls("set up TLS 1.3"))?
             .dangerous()
             .with_custom_certificate_verifier(check)
-            .with_client_auth_cert(vec![self.certificate.clone()], self.key())
+            .with_client_auth_cert(vec![self.certificate.clone()], self.key_der())
             .map_err(tls("show the host's certificate"))?;
         config.resumption = rustls::client::Resumption::disabled();
         config.enable_early_data = false;
@@ -286,7 +312,9 @@ impl Credentials {
         Ok(config)
     }
 
-    /// How this host is dialled: hosts show a certificate of the site, people and programs none.
+    /// How this host is dialled: hosts show a certificate of the site, people and programs none. A host that was revoked
+    /// gets through the handshake, so that it can be told: [`peer_of`] refuses it. The authority's certificate is shown too,
+    /// for who knows no more of it than its fingerprint.
     pub fn listen(&self, revoked: &Revoked, protocols: &[&[u8]]) -> Result<ServerConfig> {
         let check = self.check(revoked, None)?;
         let provider = Arc::clone(&check.provider);
@@ -294,7 +322,7 @@ impl Credentials {
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(tls("set up TLS 1.3"))?
             .with_client_cert_verifier(check)
-            .with_single_cert(vec![self.certificate.clone()], self.key())
+            .with_single_cert(vec![self.certificate.clone(), self.authority.clone()], self.key_der())
             .map_err(tls("show the host's certificate"))?;
         config.send_tls13_tickets = 0;
         config.max_early_data_size = 0;
@@ -303,14 +331,22 @@ impl Credentials {
     }
 }
 
-/// Who showed this certificate in a handshake that succeeded.
-pub fn peer_of(certificates: Option<&[CertificateDer<'_>]>, now: SystemTime) -> Option<Peer> {
-    let facts = Facts::of(certificates?.first()?).ok()?;
-    let expired = now > facts.not_after;
-    Some(Peer { identity: facts.identity, serial: facts.serial, expired })
+/// Who showed this certificate in a handshake that succeeded: nobody, a host, or one that was revoked and is refused. An
+/// expired one is let through, since it may ask for a new certificate; all else needs [`Peer::unexpired`].
+pub fn peer_of(
+    certificates: Option<&[CertificateDer<'_>]>,
+    now: SystemTime,
+    revoked: &Revoked,
+) -> std::result::Result<Option<Peer>, Refused> {
+    let Some(leaf) = certificates.and_then(<[_]>::first) else { return Ok(None) };
+    let Facts { identity, serial, not_after, .. } = Facts::of(leaf).map_err(|_| Refused::Nameless)?;
+    if revoked.contains(&serial) {
+        return Err(Refused::Revoked(identity));
+    }
+    Ok(Some(Peer { identity, serial, expired: now > not_after }))
 }
 
-fn tls(doing: &'static str) -> impl Fn(rustls::Error) -> Error {
+pub(super) fn tls(doing: &'static str) -> impl Fn(rustls::Error) -> Error {
     move |cause| Error::Tls { doing, cause }
 }
 

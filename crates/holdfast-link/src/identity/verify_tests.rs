@@ -29,6 +29,7 @@ fn named(role: Role, name: &str) -> Identity {
 fn shake(
     client: ClientConfig,
     server: ServerConfig,
+    revoked: &Revoked,
 ) -> (std::result::Result<Option<Peer>, String>, std::result::Result<Option<Peer>, String>) {
     let name = ServerName::try_from("holdfast").unwrap();
     let mut client = ClientConnection::new(Arc::new(client), name).unwrap();
@@ -68,13 +69,17 @@ fn shake(
     }
     let of_client = match client_error {
         Some(error) => Err(told(&error)),
-        None => Ok(peer_of(client.peer_certificates(), now())),
+        None => shown(&client, revoked),
     };
     let of_server = match server_error {
         Some(error) => Err(told(&error)),
-        None => Ok(peer_of(server.peer_certificates(), now())),
+        None => shown(&server, revoked),
     };
     (of_client, of_server)
+}
+
+fn shown(connection: &rustls::CommonState, revoked: &Revoked) -> std::result::Result<Option<Peer>, String> {
+    peer_of(connection.peer_certificates(), now(), revoked).map_err(|refused| refused.to_string())
 }
 
 fn told(error: &rustls::Error) -> String {
@@ -103,6 +108,7 @@ impl Lab {
         shake(
             self.client.dial(wanted, &self.revoked, PROTOCOL).unwrap(),
             self.server.listen(&self.revoked, &[PROTOCOL]).unwrap(),
+            &self.revoked,
         )
     }
 }
@@ -125,6 +131,7 @@ fn another_host_than_the_wanted_one_is_told_by_name() {
     let (of_client, _) = shake(
         lab.client.dial(wanted, &lab.revoked, PROTOCOL).unwrap(),
         lab.server.listen(&lab.revoked, &[PROTOCOL]).unwrap(),
+        &lab.revoked,
     );
     let error = of_client.unwrap_err();
     assert!(error.contains("media/store2 answered, not holdfast://lab/media/store1"), "{error}");
@@ -152,13 +159,16 @@ fn another_authority_is_refused_by_either_side() {
 }
 
 #[test]
-fn a_revoked_certificate_is_refused_at_once() {
+fn a_revoked_certificate_is_refused_at_once_at_either_side() {
     let lab = lab();
     assert!(lab.shake().1.is_ok());
     lab.revoked.insert(lab.client.facts().serial.clone());
     let (_, of_server) = lab.shake();
     let error = of_server.unwrap_err();
     assert!(error.contains("client/web1 was revoked"), "{error}");
+    lab.revoked.insert(lab.server.facts().serial.clone());
+    let error = lab.shake().0.unwrap_err();
+    assert!(error.contains("media/store1 was revoked"), "{error}");
 }
 
 #[test]
@@ -168,7 +178,11 @@ fn an_expired_host_is_let_in_to_renew_for_ninety_days_and_is_no_server() {
         lab.client = host(&lab.authority, &named(Role::Client, "web1"), now() - DAY * days);
         let (_, of_server) = lab.shake();
         match of_server {
-            Ok(peer) => assert!(let_in && peer.unwrap().expired, "{days}"),
+            Ok(peer) => {
+                let peer = peer.unwrap();
+                assert!(let_in && peer.expired, "{days}");
+                assert!(matches!(peer.unexpired(), Err(Refused::Expired(_))));
+            }
             Err(error) => assert!(!let_in && error.contains("expired"), "{days}: {error}"),
         }
     }
@@ -193,7 +207,8 @@ fn people_come_without_a_certificate_and_are_nobody() {
         .dangerous()
         .with_custom_certificate_verifier(check)
         .with_no_client_auth();
-    let (_, of_server) = shake(person, lab.server.listen(&lab.revoked, &[PROTOCOL, b"h2"]).unwrap());
+    let (_, of_server) =
+        shake(person, lab.server.listen(&lab.revoked, &[PROTOCOL, b"h2"]).unwrap(), &lab.revoked);
     assert_eq!(of_server, Ok(None));
 }
 

@@ -13,7 +13,7 @@ use super::handle::Session;
 use super::hello::{Greeted, STEP_MAX};
 use super::process::{Guard, Process};
 use super::pump::Pump;
-use super::status::Via;
+use super::status::{Shown, Via};
 use super::stream::AnyStream;
 use super::{Error, Phase};
 use crate::identity::Identity;
@@ -36,6 +36,7 @@ pub(super) enum Asked {
 
 /// Asks for a connection, the winner of a race, and on success lets it run.
 pub(super) async fn ask(core: &Arc<Core>, greeted: Greeted<AnyStream>, route: Route, guard: Guard) -> Asked {
+    let shown = shown(&greeted);
     let Greeted { mut frames, boot, .. } = greeted;
     let via = via(&frames, route);
     let connection = core.process.next_connection();
@@ -45,7 +46,7 @@ pub(super) async fn ask(core: &Arc<Core>, greeted: Greeted<AnyStream>, route: Ro
     };
     match converse(core, connection, &mut frames, attach).await {
         Ok(Ok(attached)) => {
-            if core.on_attached(connection, attached, via) {
+            if core.on_attached(connection, attached, via, shown) {
                 run(core, connection, frames, guard);
                 return Asked::Attached;
             }
@@ -94,6 +95,7 @@ async fn converse(
 
 /// Waits for ATTACH on a connection on which the peer has introduced itself, and answers it.
 pub(super) async fn answer(process: &Arc<Process>, greeted: Greeted<AnyStream>, route: Route, guard: Guard) {
+    let shown = shown(&greeted);
     let Greeted { mut frames, peer, boot, .. } = greeted;
     let Ok(Ok(Frame::Attach(attach))) = timeout(STEP_MAX, frames.next()).await else {
         // Most connections that are not attached have lost a race.
@@ -101,7 +103,7 @@ pub(super) async fn answer(process: &Arc<Process>, greeted: Greeted<AnyStream>, 
     };
     let connection = process.next_connection();
     let via = via(&frames, route);
-    let (core, attached) = match answer_to(process, &peer.identity, boot, connection, &attach, via) {
+    let (core, attached) = match answer_to(process, &peer.identity, boot, connection, &attach, via, shown) {
         Ok(answer) => answer,
         Err(code) => {
             let refused = Frame::Refused(Close { code, text: String::new() });
@@ -124,13 +126,14 @@ fn answer_to(
     connection: Connection,
     attach: &Attach,
     via: Via,
+    shown: Shown,
 ) -> Result<(Arc<Core>, holdfast_proto::session::Attached), Code> {
     let core = match process.answer(attach, peer, boot) {
         Answer::Refused(code) => return Err(code),
         Answer::Known => process.session(attach.session).ok_or(Code::UnknownSession)?,
-        Answer::Open => return accept(process, peer, boot, connection, attach, via),
+        Answer::Open => return accept(process, peer, boot, connection, attach, via, shown),
     };
-    let attached = core.on_attach(connection, attach, via)?;
+    let attached = core.on_attach(connection, attach, via, shown)?;
     Ok((core, attached))
 }
 
@@ -142,15 +145,21 @@ fn accept(
     connection: Connection,
     attach: &Attach,
     via: Via,
+    shown: Shown,
 ) -> Result<(Arc<Core>, holdfast_proto::session::Attached), Code> {
     let place = process.place_for_incoming().ok_or(Code::Overloaded)?;
     let about = About { id: attach.session, class: attach.class, label: attach.label.clone() };
     let machine = Machine::accept(attach, boot);
     let core = process.add(peer, Some(boot), machine, Side::Server, &about).map_err(|_| Code::Overloaded)?;
-    let attached = core.on_attach(connection, attach, via).inspect_err(|_| core.end_with(End::Lost))?;
+    let attached =
+        core.on_attach(connection, attach, via, shown).inspect_err(|_| core.end_with(End::Lost))?;
     place.send(Session::new(Arc::clone(&core)));
     super::keeper::spawn(&core);
     Ok((core, attached))
+}
+
+fn shown(greeted: &Greeted<AnyStream>) -> Shown {
+    Shown { serial: greeted.peer.serial.clone(), list: greeted.revocations }
 }
 
 fn via(frames: &Frames<TlsStream<AnyStream>>, route: Route) -> Via {

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use holdfast_proto::session::{Attach, Attached, BootId, Class, Close, Code, Frame, SessionId};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::clock::now;
 use super::process::Process;
-use super::status::{History, SessionStatus, Via};
+use super::status::{History, SessionStatus, Shown, Via};
 use crate::connection::life::Doubt;
 use crate::identity::Identity;
 use crate::session::budget::{Flow, IDLE};
@@ -66,6 +67,8 @@ pub(super) struct State {
     /// The application has dropped its handle, then.
     deserted: Option<Instant>,
     settled: bool,
+    /// What the peer has shown last.
+    shown: Option<Shown>,
     pub(super) history: History,
 }
 
@@ -139,6 +142,7 @@ impl Core {
             sent: at,
             deserted: None,
             settled: false,
+            shown: None,
             history: History::new(at),
         };
         Self {
@@ -216,22 +220,29 @@ impl Core {
         connection: Connection,
         attach: &Attach,
         via: Via,
+        shown: Shown,
     ) -> Result<Attached, Code> {
         self.with(|state| {
             let attached = state.machine.on_attach(connection, attach)?;
             state.pumps.push(Pump::new(connection));
-            state.connected(via);
+            state.connected(via, shown);
             Ok(attached)
         })
     }
 
     /// The peer has answered; whether this connection carries the session now.
-    pub(super) fn on_attached(&self, connection: Connection, attached: Attached, via: Via) -> bool {
+    pub(super) fn on_attached(
+        &self,
+        connection: Connection,
+        attached: Attached,
+        via: Via,
+        shown: Shown,
+    ) -> bool {
         self.with(|state| {
             state.machine.on_attached(connection, attached);
             let carries = state.machine.attached() == Some(connection);
             if carries {
-                state.connected(via);
+                state.connected(via, shown);
             }
             carries
         })
@@ -279,6 +290,9 @@ impl Core {
                 }
                 return Turn::Frame(frame);
             }
+            if carries && let Some(list) = state.list_for_peer(self) {
+                return Turn::Frame(Frame::Revocations(list));
+            }
             let ack = carries && state.machine.ack_is_pending();
             // What ends may have come about by this very turn.
             state.end_pumps();
@@ -317,6 +331,11 @@ impl Core {
                 state.machine.end_with(End::Violation(what.to_owned()));
             }
         });
+    }
+
+    /// Whether this holds of the certificate that the peer has shown last.
+    pub(super) fn shows_any(&self, holds: impl Fn(&[u8]) -> bool) -> bool {
+        self.look(|state| state.shown.as_ref().is_some_and(|shown| holds(&shown.serial)))
     }
 
     /// There is a reason to doubt its connection.
@@ -375,11 +394,20 @@ impl State {
         }
     }
 
+    /// The list of revoked certificates, if the peer has an older one.
+    fn list_for_peer(&mut self, core: &Core) -> Option<Bytes> {
+        let shown = self.shown.as_mut()?;
+        let (number, list) = core.process.newer_list(shown.list)?;
+        shown.list = number;
+        Some(list)
+    }
+
     pub(super) fn has_in_flight(&self) -> bool {
         self.machine.counts().in_flight > 0
     }
 
-    fn connected(&mut self, via: Via) {
+    fn connected(&mut self, via: Via, shown: Shown) {
+        self.shown = Some(shown);
         self.doubt = None;
         self.cause = None;
         self.carrier = self.machine.attached();

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use holdfast_proto::enrol;
 use holdfast_proto::session::{ALPN, Close, Code, Frame};
 use tokio::sync::mpsc;
 use tokio::time::{timeout, timeout_at};
@@ -15,15 +16,14 @@ use super::hello::{self, Greeted, STEP_MAX};
 use super::process::Process;
 use super::strangers::{Strangers, Ticket};
 use super::stream::{Accepted, AnyStream, Listener};
-use super::{attach, parking};
+use super::{admit, attach, enrol as enrolment, parking};
 use crate::identity::Peer;
-use crate::identity::verify;
 use crate::route::Route;
 
 /// HTTP/2, as TLS names it (RFC 7301's register).
 const HTTP2: &[u8] = b"h2";
 /// What is spoken here, in the order of preference. Who names nothing is taken to speak HTTP/1.1.
-pub(super) const PROTOCOLS: [&[u8]; 3] = [ALPN, HTTP2, b"http/1.1"];
+pub(super) const PROTOCOLS: [&[u8]; 4] = [ALPN, enrol::ALPN, HTTP2, b"http/1.1"];
 /// What a stranger may send before he is known.
 const BYTES_MAX: u64 = 64 << 10;
 /// After an error of the listener itself, such as no more descriptors.
@@ -90,10 +90,14 @@ async fn meet(process: &Arc<Process>, accepted: Accepted) -> Option<Known> {
                 greeted.frames.stream_mut().get_mut().0.bound(None);
                 Some(Known::Host(Box::new(greeted), from))
             }
+            // One request and one answer, within the same time.
+            Some(enrol::ALPN) => {
+                let _ = enrolment::serve(stream, &process.registrar(), &me.revoked).await;
+                None
+            }
             protocol => {
                 let is_http2 = protocol == Some(HTTP2);
-                let peer =
-                    verify::peer_of(stream.get_ref().1.peer_certificates(), std::time::SystemTime::now());
+                let peer = admit::peer_of(&stream, &me.revoked).ok()?;
                 Some(Known::Visitor(Box::new(Visitor { stream, peer, from, is_http2 })))
             }
         }
@@ -120,10 +124,6 @@ impl Known {
 
 async fn host(process: &Arc<Process>, mut greeted: Greeted<AnyStream>, from: SocketAddr) {
     let identity = greeted.peer.identity.clone();
-    if greeted.peer.expired {
-        let text = "the certificate has expired: it may only be renewed".into();
-        return refuse(greeted, Code::Revoked, text).await;
-    }
     let guard = match process.guard(&identity) {
         Ok(guard) => guard,
         Err(code) => return refuse(greeted, code, "too many connections of this host".into()).await,

@@ -2,7 +2,7 @@
 //! WELCOME, each step with its deadline. Nothing of a session changes here.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use holdfast_proto::session::{
     ALPN, BootId, Close, Code, EXPORTER_LABEL, Frame, Hello, VERSION, Violation, Welcome,
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use super::frames::Frames;
-use super::{Error, Me, Phase};
+use super::{Error, Me, Phase, admit};
 use crate::identity::{Identity, Peer, verify};
 
 /// From an accepted connection to an authenticated peer, and from there to each next step.
@@ -31,6 +31,8 @@ pub struct Greeted<S> {
     pub addresses: Vec<std::net::SocketAddr>,
     /// Whether it lets this side open, later.
     pub parked: bool,
+    /// The number of the revocation list that it has; who has the higher one sends it.
+    pub revocations: u64,
 }
 
 /// Dials: on a connection that has just been made, the wanted host must answer. With `park` it may open later itself.
@@ -51,8 +53,8 @@ async fn greet<S>(me: &Me, stream: TlsStream<S>, park: bool) -> Result<Greeted<S
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let peer = peer_of(&stream)?;
-    let binding = binding(&stream)?;
+    let peer = admit::peer_of(&stream, &me.revoked)?.ok_or(Error::Nobody)?;
+    let binding = admit::binding(&stream, EXPORTER_LABEL)?;
     let hello = me.hello(binding);
     let frame = if park { Frame::Park(hello) } else { Frame::Hello(hello) };
     introduce(Frames::new(stream), peer, binding, frame).await
@@ -63,8 +65,10 @@ pub(super) async fn greet_parked<S>(me: &Me, parked: Greeted<S>) -> Result<Greet
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Greeted { frames, peer, .. } = parked;
-    let binding = binding(frames.stream())?;
+    let frames = parked.frames;
+    // It may have been revoked since.
+    let peer = admit::peer_of(frames.stream(), &me.revoked)?.ok_or(Error::Nobody)?;
+    let binding = admit::binding(frames.stream(), EXPORTER_LABEL)?;
     introduce(frames, peer, binding, Frame::Hello(me.hello(binding))).await
 }
 
@@ -80,8 +84,8 @@ where
     in_time(Phase::Hello, frames.send(&hello)).await??;
     match in_time(Phase::Hello, answer_of(&mut frames)).await?? {
         Frame::Welcome(welcome) if welcome.channel_binding != binding => Err(Error::Binding),
-        Frame::Welcome(Welcome { version: VERSION, boot_id, addresses, .. }) => {
-            Ok(Greeted { frames, peer, boot: boot_id, addresses, parked: false })
+        Frame::Welcome(Welcome { version: VERSION, boot_id, addresses, revocations, .. }) => {
+            Ok(Greeted { frames, peer, boot: boot_id, addresses, parked: false, revocations })
         }
         Frame::Welcome(_) => Err(Violation("a welcome with a version that was not offered").into()),
         Frame::Refused(Close { code, text }) => Err(Error::Refused { peer: peer.identity, code, text }),
@@ -118,11 +122,10 @@ pub(super) async fn answer<S>(me: &Me, stream: TlsStream<S>) -> Result<Greeted<S
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let peer = peer_of(&stream)?;
-    let binding = binding(&stream)?;
+    let binding = admit::binding(&stream, EXPORTER_LABEL)?;
     let mut frames = Frames::new(stream);
     let frame = in_time(Phase::Hello, frames.next()).await??;
-    welcome(me, frames, peer, binding, frame).await
+    welcome(me, frames, binding, frame).await
 }
 
 /// Answers the HELLO that has come on a connection that this side has parked at the peer.
@@ -130,18 +133,17 @@ pub(super) async fn answer_parked<S>(me: &Me, parked: Greeted<S>, hello: Frame) 
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Greeted { frames, peer, .. } = parked;
-    let binding = binding(frames.stream())?;
+    let frames = parked.frames;
+    let binding = admit::binding(frames.stream(), EXPORTER_LABEL)?;
     if !matches!(hello, Frame::Hello(_)) {
         return Err(Violation("a frame that has no place on a parked connection").into());
     }
-    welcome(me, frames, peer, binding, hello).await
+    welcome(me, frames, binding, hello).await
 }
 
 async fn welcome<S>(
     me: &Me,
     mut frames: Frames<TlsStream<S>>,
-    peer: Peer,
     binding: [u8; 32],
     frame: Frame,
 ) -> Result<Greeted<S>, Error>
@@ -153,6 +155,7 @@ where
         Frame::Park(hello) => (hello, true),
         _ => return Err(Violation("a frame before the hello").into()),
     };
+    let peer = admit::admit(&mut frames, &me.revoked).await?;
     if hello.channel_binding != binding {
         return Err(Error::Binding);
     }
@@ -163,7 +166,8 @@ where
         return Err(Error::Refused { peer: peer.identity, code: Code::Version, text });
     }
     in_time(Phase::Hello, frames.send(&Frame::Welcome(me.welcome(binding)))).await??;
-    Ok(Greeted { frames, peer, boot: hello.boot_id, addresses: hello.addresses, parked })
+    let Hello { boot_id: boot, addresses, revocations, .. } = hello;
+    Ok(Greeted { frames, peer, boot, addresses, parked, revocations })
 }
 
 impl Me {
@@ -174,12 +178,13 @@ impl Me {
             channel_binding,
             addresses: self.addresses.clone(),
             program: self.program.clone(),
+            revocations: self.revoked.number(),
         }
     }
 
     fn welcome(&self, channel_binding: [u8; 32]) -> Welcome {
-        let Hello { boot_id, addresses, program, .. } = self.hello(channel_binding);
-        Welcome { version: VERSION, boot_id, channel_binding, addresses, program }
+        let Hello { boot_id, addresses, program, revocations, .. } = self.hello(channel_binding);
+        Welcome { version: VERSION, boot_id, channel_binding, addresses, program, revocations }
     }
 }
 
@@ -196,18 +201,6 @@ pub(super) fn tls(cause: std::io::Error) -> Error {
         }),
         None => Error::Io { phase: Phase::Tls, cause },
     }
-}
-
-fn peer_of<S>(stream: &TlsStream<S>) -> Result<Peer, Error> {
-    verify::peer_of(stream.get_ref().1.peer_certificates(), SystemTime::now()).ok_or(Error::Nobody)
-}
-
-fn binding<S>(stream: &TlsStream<S>) -> Result<[u8; 32], Error> {
-    let exported = match stream {
-        TlsStream::Client(stream) => stream.get_ref().1.export_keying_material([0; 32], EXPORTER_LABEL, None),
-        TlsStream::Server(stream) => stream.get_ref().1.export_keying_material([0; 32], EXPORTER_LABEL, None),
-    };
-    exported.map_err(|error| Error::Identity(format!("TLS: {error}")))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Two hosts over a pretend connection, on a virtual clock: who answers, who is refused, who stays mute.
 
+use std::time::SystemTime;
+
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
@@ -9,9 +11,13 @@ use crate::identity::{Authority, Credentials, Revoked, Role};
 use crate::route::Outcome;
 
 fn me(authority: &Authority, role: Role, host: &str) -> Me {
+    made(authority, role, host, SystemTime::now())
+}
+
+fn made(authority: &Authority, role: Role, host: &str, then: SystemTime) -> Me {
     let identity = Identity::new("lab", role, host).unwrap();
     let key = HostKey::generate().unwrap();
-    let certificate = authority.certify(&key.request().unwrap(), &identity, SystemTime::now()).unwrap();
+    let certificate = authority.certify(&key.request().unwrap(), &identity, then).unwrap();
     Me {
         credentials: Arc::new(Credentials::new(key, certificate, authority.certificate().clone()).unwrap()),
         revoked: Revoked::default(),
@@ -142,7 +148,7 @@ async fn say(frame: impl FnOnce([u8; 32]) -> Frame) -> (Error, Option<Frame>) {
         let name = rustls::pki_types::ServerName::try_from("x").unwrap();
         let stream = TlsConnector::from(Arc::new(config)).connect(name, near).await.unwrap();
         let stream = TlsStream::Client(stream);
-        let frame = frame(binding(&stream).unwrap());
+        let frame = frame(admit::binding(&stream, EXPORTER_LABEL).unwrap());
         let mut frames = Frames::new(stream);
         frames.send(&frame).await.unwrap();
         frames.next().await.ok()
@@ -153,7 +159,7 @@ async fn say(frame: impl FnOnce([u8; 32]) -> Frame) -> (Error, Option<Frame>) {
 
 fn hello(versions: Vec<u32>, channel_binding: [u8; 32]) -> Frame {
     let (boot_id, addresses, program) = (BootId([9; 16]), Vec::new(), String::new());
-    Frame::Hello(Hello { versions, boot_id, channel_binding, addresses, program })
+    Frame::Hello(Hello { versions, boot_id, channel_binding, addresses, program, revocations: 0 })
 }
 
 #[tokio::test(start_paused = true)]
@@ -165,6 +171,35 @@ async fn hellos_that_cannot_be_answered() {
     assert!(matches!(error, Error::Binding), "{error}");
     let (error, _) = say(|_| Frame::Ping(1)).await;
     assert!(error.to_string().contains("before the hello"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_side_says_which_revocation_list_it_has() {
+    let (_, client, server) = lab();
+    server.revoked.insert(vec![9; 16]);
+    let (near, far) = pipe();
+    let wanted = server.credentials.identity().clone();
+    let (dialled, accepted) = tokio::join!(dial(&client, near, &wanted, false), accept(&server, far));
+    assert_eq!((dialled.unwrap().revocations, accepted.unwrap().revocations), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dialler_that_was_revoked_or_has_expired_is_told_so() {
+    let (authority, mut client, server) = lab();
+    let wanted = server.credentials.identity().clone();
+    server.revoked.insert(client.credentials.facts().serial.clone());
+    let cases = [(Code::Revoked, "client/web1 was revoked"), (Code::Expired, "client/web1 has expired")];
+    for (code, why) in cases {
+        let (near, far) = pipe();
+        let (dialled, accepted) = tokio::join!(dial(&client, near, &wanted, false), accept(&server, far));
+        let error = dialled.unwrap_err();
+        assert!(matches!(&error, Error::Refused { code: found, .. } if *found == code), "{error}");
+        assert!(error.to_string().contains(why), "{error}");
+        let error = accepted.unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+        let then = SystemTime::now() - Duration::from_secs(31 * 24 * 3600);
+        client = made(&authority, Role::Client, "web1", then);
+    }
 }
 
 #[tokio::test(start_paused = true)]

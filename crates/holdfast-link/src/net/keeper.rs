@@ -167,6 +167,9 @@ fn why(code: holdfast_proto::session::Code) -> &'static str {
         Code::Draining => "it is about to stop; try again when it is back",
         Code::Shutdown => "it stops",
         Code::Revoked => "the certificate of this host was revoked; enrol it again",
+        Code::Expired => {
+            "the certificate of this host has expired; it renews itself if the primary server is reached"
+        }
         Code::UnknownSession | Code::Finished | Code::Superseded | Code::Aborted => {
             "it does not want this session"
         }

@@ -24,6 +24,8 @@ use super::stream::AnyNetwork;
 use super::this_host::gather;
 use super::{Me, parking};
 use crate::identity::Identity;
+use crate::identity::registrar::Registrar;
+use crate::identity::revocation::Revocations;
 use crate::session::machine::{Machine, Side};
 
 /// Connections of people and programs that nobody has taken yet.
@@ -159,9 +161,22 @@ impl Link {
         self.process.change_me(change);
     }
 
-    /// A certificate of this host was revoked: its sessions end.
-    pub fn cut(&self, host: &Identity) {
-        self.process.cut(host);
+    /// Hosts are certified here from now on: this is the primary server.
+    pub fn certify(&self, registrar: Arc<dyn Registrar>) {
+        self.process.set_registrar(registrar);
+    }
+
+    /// The list of revoked certificates, which must be that of this process's [`Me`]. From now on it is exchanged with peers,
+    /// and sessions with whoever is on it are cut.
+    pub fn share(&self, revocations: Arc<Revocations>) {
+        let mut changes = revocations.revoked().changes();
+        self.process.set_revocations(revocations);
+        let process = Arc::clone(&self.process);
+        self.process.spawn(async move {
+            while changes.changed().await.is_ok() {
+                process.revoked();
+            }
+        });
     }
 
     /// Stops: opens nothing new, gives what is open so long to end, says goodbye to everybody, and ends all it has begun.

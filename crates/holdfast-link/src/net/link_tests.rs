@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use holdfast_proto::revocations::Entry;
 use holdfast_proto::session::Class;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
@@ -12,6 +13,7 @@ use holdfast_proto::session::Code;
 
 use super::*;
 use crate::identity::credentials::HostKey;
+use crate::identity::revocation;
 use crate::identity::{Authority, Credentials, Revoked, Role};
 use crate::net::Me;
 use crate::net::clock::after;
@@ -64,6 +66,22 @@ impl Lab {
         let credentials = Credentials::new(key, certificate, self.authority.certificate().clone()).unwrap();
         let me = Me::new(Arc::new(credentials), Revoked::default(), "test".into()).unwrap();
         Link::start(me, self.sim.host(ip), self.settings.clone(), self.surroundings.subscribe())
+    }
+
+    /// A process that takes part in the exchange of revocation lists.
+    fn sharing(&self, identity: &Identity, ip: &str) -> (Link, Arc<Revocations>) {
+        let link = self.start(identity, ip);
+        let me = link.process.me();
+        let list = Revocations::open("lab", self.authority.certificate(), None, &me.revoked).unwrap();
+        let list = Arc::new(list);
+        link.share(Arc::clone(&list));
+        (link, list)
+    }
+
+    /// A list of revoked certificates.
+    fn list(&self, number: u64, serials: &[Vec<u8>]) -> bytes::Bytes {
+        let entry = |serial: &Vec<u8>| Entry { serial: serial.clone(), not_after: 32_503_680_000 };
+        revocation::sign(&self.authority, number, serials.iter().map(entry), SystemTime::now()).unwrap()
     }
 
     fn client(&self) -> Link {
@@ -418,13 +436,48 @@ async fn both_may_dial_and_one_connection_remains() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_host_that_is_revoked_is_cut() {
+async fn a_revocation_reaches_hosts_and_cuts_sessions() {
     let lab = Lab::new();
-    let (_client, server, mut here, there) = lab.pair().await;
-    server.cut(&web1());
-    assert_eq!(there.end(), Some(End::Revoked));
+    let ((client, client_list), (server, server_list)) =
+        (lab.sharing(&web1(), CLIENT), lab.sharing(&store1(), SERVER));
+    server.listen(server_at(PORT)).await.unwrap();
+    client.set_places(&store1(), vec![Place::Address(server_at(PORT))]);
+    let mut here = client.connect(&store1(), Class::Control, "x").await.unwrap();
+    let mut there = server.incoming().await.unwrap();
+
+    // Somebody else is revoked: the list goes from host to host, and nothing else happens.
+    server_list.accept(&lab.list(1, &[vec![9; 16]])).unwrap();
+    let mut number = client_list.revoked().changes();
+    number.wait_for(|number| *number == 1).await.unwrap();
+    here.write_all(b"x").await.unwrap();
+    assert_eq!(there.read_u8().await.unwrap(), b'x');
+
+    // The client is: the server ends the session, and the client is not let in again.
+    let serial = client.process.me().credentials.facts().serial.clone();
+    server_list.accept(&lab.list(2, &[vec![9; 16], serial])).unwrap();
+    assert_eq!(there.ended().await, End::Revoked);
     let error = here.read_u8().await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied, "{error}");
+    let error = client.connect(&store1(), Class::Control, "x").await.unwrap_err();
+    assert!(error.to_string().contains("revoked"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_the_authority_has_not_signed_ends_the_session_that_it_came_on() {
+    let lab = Lab::new();
+    let ((client, client_list), (server, _)) = (lab.sharing(&web1(), CLIENT), lab.sharing(&store1(), SERVER));
+    server.listen(server_at(PORT)).await.unwrap();
+    client.set_places(&store1(), vec![Place::Address(server_at(PORT))]);
+    let here = client.connect(&store1(), Class::Control, "x").await.unwrap();
+    let there = server.incoming().await.unwrap();
+    // This host has been made to believe another authority's list.
+    let forged = Lab::new();
+    let (_, other) = forged.sharing(&web1(), "192.0.2.9");
+    other.accept(&forged.list(7, &[vec![1; 16]])).unwrap();
+    client.process.set_revocations(other);
+    assert!(matches!(there.ended().await, End::Violation(_)));
+    assert!(matches!(here.ended().await, End::Violation(_)));
+    drop(client_list);
 }
 
 #[tokio::test(start_paused = true)]

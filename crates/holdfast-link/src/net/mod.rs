@@ -24,12 +24,16 @@
 //! | [`changes`] | have this host's own addresses or routes changed? |
 //! | [`remembered`] | what was remembered of routes when the process ran last? |
 //! | `platform` | what is particular to an operating system? |
+//! | [`enrol`] | how does a host come by its first certificate, and by the next? |
+//! | [`renewal`] | when does it ask for the next? |
 
+mod admit;
 mod attach;
 pub mod changes;
 mod clock;
 mod core;
 pub mod dial;
+pub mod enrol;
 pub mod exchange;
 pub mod frames;
 pub mod handle;
@@ -42,6 +46,7 @@ mod platform;
 pub mod process;
 mod pump;
 pub mod remembered;
+pub mod renewal;
 #[cfg(test)]
 mod sim;
 pub mod socket;
@@ -103,6 +108,9 @@ pub enum Phase {
     /// ATTACH.
     #[error("attaching a session")]
     Attach,
+    /// A request for a certificate, and the answer.
+    #[error("the request for a certificate")]
+    Enrol,
 }
 
 /// Why there is no connection.

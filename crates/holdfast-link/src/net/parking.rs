@@ -83,6 +83,10 @@ async fn live(process: &Process, greeted: &mut Greeted<AnyStream>) -> Option<Fra
                         life.ponged(number, now()).ok()?;
                         Ok(())
                     }
+                    Frame::Revocations(list) => {
+                        process.on_list(list).await.ok()?;
+                        Ok(())
+                    }
                     other => return Some(other),
                 };
                 answered.ok()?;

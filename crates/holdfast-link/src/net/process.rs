@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use holdfast_proto::session::{Attach, BootId, Code, SessionId};
 use parking_lot::{Mutex, RwLock};
 use rustls::ServerConfig;
@@ -17,12 +18,14 @@ use tokio_util::task::TaskTracker;
 
 use super::Me;
 use super::clock::now;
-use super::core::{About, Core};
+use super::core::{About, Core, State};
 use super::exchange;
 use super::handle::Session;
 use super::host::Host;
 use super::stream::AnyNetwork;
 use crate::connection::life::Times;
+use crate::identity::registrar::{NotHere, Registrar};
+use crate::identity::revocation::{self, Revocations};
 use crate::identity::{Credentials, Identity};
 use crate::session::budget::{self, Budget, Exhausted};
 use crate::session::machine::{Connection, End, Machine, Side};
@@ -85,6 +88,11 @@ pub(super) struct Process {
     /// Connections are to end without another word.
     cut: watch::Sender<bool>,
     session_count: watch::Sender<usize>,
+    /// Who certifies hosts that ask for it here.
+    registrar: RwLock<Arc<dyn Registrar>>,
+    /// The list of revoked certificates, and how it is sent.
+    revocations: RwLock<Option<Arc<Revocations>>>,
+    list: RwLock<(u64, Bytes)>,
     listen_config: Mutex<Option<(Arc<Credentials>, Arc<ServerConfig>)>>,
 }
 
@@ -123,6 +131,9 @@ impl Process {
             stopping: watch::Sender::new(false),
             cut: watch::Sender::new(false),
             session_count: watch::Sender::new(0),
+            registrar: RwLock::new(Arc::new(NotHere)),
+            revocations: RwLock::new(None),
+            list: RwLock::new((0, Bytes::new())),
             listen_config: Mutex::new(None),
         };
         (Arc::new(process), sessions)
@@ -278,10 +289,52 @@ impl Process {
         self.end(&over, &End::PeerRestarted);
     }
 
-    /// A host's certificate was revoked.
-    pub(super) fn cut(&self, peer: &Identity) {
-        let over = self.sessions.lock().registry.with(peer);
-        self.end(&over, &End::Revoked);
+    // ---- the site ----
+
+    pub(super) fn registrar(&self) -> Arc<dyn Registrar> {
+        Arc::clone(&self.registrar.read())
+    }
+
+    pub(super) fn set_registrar(&self, registrar: Arc<dyn Registrar>) {
+        *self.registrar.write() = registrar;
+    }
+
+    pub(super) fn set_revocations(&self, revocations: Arc<Revocations>) {
+        *self.revocations.write() = Some(revocations);
+        self.revoked();
+    }
+
+    /// A peer has sent its list. An error is the peer's fault.
+    pub(super) async fn on_list(&self, list: Bytes) -> Result<(), revocation::Error> {
+        let Some(revocations) = self.revocations.read().clone() else { return Ok(()) };
+        // It is written to disk.
+        let taking = tokio::task::spawn_blocking(move || revocations.accept(&list));
+        match taking.await {
+            Ok(Err(error)) if error.is_the_senders() => Err(error),
+            // What is in force and not on disk is sent again by others after a restart.
+            _ => Ok(()),
+        }
+    }
+
+    /// There is a new list: sessions with revoked certificates end, and the others hear of it.
+    pub(super) fn revoked(&self) {
+        let Some(revocations) = self.revocations.read().clone() else { return };
+        if let Some(list) = revocations.signed() {
+            *self.list.write() = (revocations.number(), list);
+        }
+        for core in self.sessions() {
+            if core.shows_any(|serial| revocations.revoked().contains(serial)) {
+                core.end_with(End::Revoked);
+            } else {
+                core.with(State::wake_pump);
+            }
+        }
+    }
+
+    /// The list, if it is newer than the one of this number: that number, and how it is sent.
+    pub(super) fn newer_list(&self, than: u64) -> Option<(u64, Bytes)> {
+        let list = self.list.read();
+        (list.0 > than).then(|| list.clone())
     }
 
     /// A place for a session that a peer opens, if whoever serves them keeps up.

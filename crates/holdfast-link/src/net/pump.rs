@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use holdfast_proto::session::{Close, Code, Decoder, Frame};
 use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::task::JoinHandle;
 use tokio::time::{Sleep, timeout};
 use tokio_rustls::TlsStream;
 
@@ -49,6 +50,8 @@ pub(super) struct Pump {
     look_at: Instant,
     acknowledged: u64,
     economise_at: Instant,
+    /// A list of revoked certificates is being taken.
+    taking: Option<JoinHandle<()>>,
     /// What is to be said before the end.
     last_words: Option<Option<Close>>,
     timer: Pin<Box<Sleep>>,
@@ -81,6 +84,7 @@ impl Pump {
             look_at: at + LOOK,
             acknowledged: 0,
             economise_at: at + IDLE,
+            taking: None,
             last_words: None,
             timer: Box::pin(until(at)),
         }
@@ -193,6 +197,10 @@ impl Pump {
                     self.core.with(|state| state.history.measured(round_trip));
                 }
             }),
+            Frame::Revocations(list) => {
+                self.take_list(list);
+                Ok(())
+            }
             Frame::Close(close) => {
                 let over = closed(&close);
                 self.frames.push(Frame::Close(close));
@@ -207,6 +215,22 @@ impl Pump {
             self.core.violation(self.connection, violation.0);
             violation.to_string()
         })
+    }
+
+    /// Takes a list of revoked certificates, beside this task. One at a time: who sends more than that has nothing to say.
+    fn take_list(&mut self, list: Bytes) {
+        if self.taking.as_ref().is_some_and(|taking| !taking.is_finished()) {
+            return;
+        }
+        let (core, connection) = (Arc::clone(&self.core), self.connection);
+        self.taking = Some(tokio::spawn(async move {
+            if core.process.on_list(list).await.is_err() {
+                core.violation(
+                    connection,
+                    "a list of revoked certificates that the authority has not signed",
+                );
+            }
+        }));
     }
 
     /// Does what is due; whether there was anything.

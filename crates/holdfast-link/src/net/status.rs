@@ -22,6 +22,15 @@ pub struct Via {
     pub held: Option<Held>,
 }
 
+/// What a peer has shown of itself on a connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Shown {
+    /// The number of its certificate.
+    pub(super) serial: Vec<u8>,
+    /// The number of the list of revoked certificates that it has.
+    pub(super) list: u64,
+}
+
 /// A time without a connection.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outage {

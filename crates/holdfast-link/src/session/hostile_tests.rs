@@ -92,6 +92,7 @@ fn frames_that_have_no_place() {
         channel_binding: [0; 32],
         addresses: Vec::new(),
         program: String::new(),
+        revocations: 0,
     };
     check(vec![Frame::Hello(hello)], "no place");
     check(vec![Frame::Attached(Attached { generation: 2, window: window(), statement: 0 })], "no place");

@@ -196,6 +196,11 @@ impl Inbox {
         Window { received: self.received + u64::from(self.length.is_some()), consumed, limit, returns }
     }
 
+    /// What was said last counts as unsaid: the peer has not heard it on the connection that there is now.
+    pub(super) fn forget_told(&mut self) {
+        self.told = None;
+    }
+
     /// Whether there is anything to say, and whether enough to say it now.
     pub(super) fn ack_due(&self) -> (bool, bool) {
         let (told, now) = (self.told.unwrap_or_default(), self.now());

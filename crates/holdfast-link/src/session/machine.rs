@@ -102,6 +102,8 @@ pub struct Machine {
     attached: Option<(Connection, u64)>,
     /// The connection on which ATTACH was sent and not answered, and the generation that was offered there.
     asked: Option<(Connection, u64)>,
+    /// The number of the statement that was made there, if this is the caller.
+    asked_as: u64,
     /// Connections that carry it no more, to be closed with `superseded`.
     discarded: Vec<Connection>,
     outbox: Outbox,
@@ -131,6 +133,7 @@ impl Machine {
             statement: 0,
             attached: None,
             asked: None,
+            asked_as: 0,
             discarded: Vec::new(),
             outbox: Outbox::new(WINDOW_MIN),
             inbox: Inbox::new(WINDOW_MIN),
@@ -167,6 +170,7 @@ impl Machine {
             }
         };
         self.asked = Some((connection, self.highest));
+        self.asked_as = self.statement;
         // Until a connection was attached once, no byte of it can have gone to the process of then.
         let resume = if self.highest > 0 { self.peer_boot } else { None };
         let (class, label) = (self.class, self.label.clone());
@@ -228,7 +232,13 @@ impl Machine {
                 self.discarded.push(connection);
                 return;
             }
-            Side::Caller => true,
+            Side::Caller => {
+                // It has answered an offer on another connection since. What was acknowledged there the peer has not heard.
+                if self.statement != self.asked_as {
+                    self.inbox.forget_told();
+                }
+                true
+            }
         };
         if !right {
             return self.violation("an answer to another offer");
@@ -254,7 +264,7 @@ impl Machine {
             Code::Revoked => self.end_with(End::Revoked),
             Code::Violation => self.end_with(End::Violation("the peer says so".into())),
             // The connection is of no use; the next race goes on, or has been won by the peer.
-            Code::Version | Code::Overloaded | Code::Draining | Code::Superseded => {}
+            Code::Version | Code::Overloaded | Code::Draining | Code::Superseded | Code::Expired => {}
             Code::Shutdown => self.end_with(End::PeerStopped),
             Code::Aborted => self.end_with(End::AbortedByPeer(String::new())),
         }
@@ -349,7 +359,9 @@ impl Machine {
 
     fn on_close(&mut self, connection: Connection, close: Close) {
         match close.code {
-            Code::Superseded | Code::Overloaded | Code::Draining | Code::Version => self.on_lost(connection),
+            Code::Superseded | Code::Overloaded | Code::Draining | Code::Version | Code::Expired => {
+                self.on_lost(connection);
+            }
             Code::Shutdown => self.end_with(End::PeerStopped),
             Code::Aborted => self.end_with(End::AbortedByPeer(close.text)),
             Code::Revoked => self.end_with(End::Revoked),

@@ -408,3 +408,33 @@ fn another_process_ends_it() {
     assert_eq!(caller.ask(Connection(7), BootId([3; 16])), Err(End::PeerRestarted));
     assert_eq!(caller.end(), Some(&End::PeerRestarted));
 }
+
+/// Both ends ask at once. The caller has consumed between its own question, which wins, and its answer to the other, which
+/// nobody hears: the acknowledgement in that answer is to be said again.
+#[test]
+fn what_was_acknowledged_on_a_connection_that_lost_is_said_again() {
+    let connection = |number| Connection(number);
+    let mut caller = Machine::open(SessionId([9; 16]), Class::Bulk, "test".into());
+    let attach = caller.ask(connection(1), BOOT[SERVER]).unwrap();
+    let mut server = Machine::accept(&attach, BOOT[CALLER]);
+    let attached = server.on_attach(connection(1), &attach).unwrap();
+    caller.on_attached(connection(1), attached);
+    assert_eq!(server.write(&[7; 60_000]), 60_000);
+    while let Some(frame) = server.next_frame(false) {
+        caller.on_frame(connection(1), frame);
+    }
+    caller.on_lost(connection(1));
+    server.on_lost(connection(1));
+
+    let asked = caller.ask(connection(2), BOOT[SERVER]).unwrap();
+    assert_eq!(caller.read(&mut [0; 60_000]), 60_000);
+    let offer = server.ask(connection(3), BOOT[CALLER]).unwrap();
+    let unheard = caller.on_attach(connection(3), &offer).unwrap();
+    assert_eq!((unheard.window.consumed, server.counts().kept), (60_000, 60_000));
+    let granted = server.on_attach(connection(2), &asked).unwrap();
+    caller.on_attached(connection(2), granted);
+    assert_eq!((caller.attached(), server.attached()), (Some(connection(2)), Some(connection(2))));
+    let ack = caller.next_frame(false).expect("an acknowledgement");
+    server.on_frame(connection(2), ack);
+    assert_eq!((server.counts().kept, server.end()), (0, None));
+}

@@ -8,6 +8,8 @@ use super::{Result, Violation};
 
 /// Bytes before the body.
 pub const HEADER_LENGTH: usize = 4;
+/// Most bytes of a signed revocation list.
+pub const REVOCATIONS_MAX: usize = 64 << 10;
 /// Most bytes of the stream in one frame.
 pub const DATA_MAX: usize = 64 << 10;
 const HELLO_MAX: usize = 16 << 10;
@@ -19,6 +21,7 @@ const ATTACH: u8 = 3;
 const ATTACHED: u8 = 4;
 const REFUSED: u8 = 5;
 const PARK: u8 = 6;
+const REVOCATIONS: u8 = 7;
 const DATA: u8 = 16;
 const ACK: u8 = 17;
 const PING: u8 = 18;
@@ -42,6 +45,8 @@ pub enum Frame {
     Refused(Close),
     /// The dialler lets the listener open.
     Park(Hello),
+    /// The signed list of revoked certificates, 1 to [`REVOCATIONS_MAX`] bytes; [`crate::revocations`] reads it.
+    Revocations(Bytes),
     /// Bytes of the stream.
     Data(Bytes),
     /// What was consumed, and what may be sent.
@@ -75,6 +80,7 @@ impl Frame {
     pub fn encode(&self, out: &mut BytesMut) {
         let (kind, body) = match self {
             Self::Data(data) => return put(out, DATA, data),
+            Self::Revocations(list) => return put(out, REVOCATIONS, list),
             Self::Hello(hello) => (HELLO, hello.encode()),
             Self::Welcome(welcome) => (WELCOME, welcome.encode()),
             Self::Attach(attach) => (ATTACH, attach.encode()),
@@ -99,6 +105,7 @@ impl Frame {
             ATTACHED => Self::Attached(Attached::decode(&body)?),
             REFUSED => Self::Refused(Close::decode(&body)?),
             PARK => Self::Park(Hello::decode(&body)?),
+            REVOCATIONS => Self::Revocations(body),
             DATA => Self::Data(body),
             ACK => Self::Ack {
                 consumed: body.get_u64_le(),
@@ -144,6 +151,7 @@ fn lengths(kind: u8) -> Result<std::ops::RangeInclusive<usize>> {
     Ok(match kind {
         HELLO | WELCOME | PARK => 1..=HELLO_MAX,
         ATTACH | ATTACHED | REFUSED | CLOSE => 1..=MESSAGE_MAX,
+        REVOCATIONS => 1..=REVOCATIONS_MAX,
         DATA => 1..=DATA_MAX,
         ACK => 24..=24,
         RETURN => 16..=16,
@@ -206,6 +214,7 @@ mod tests {
             channel_binding: [9; 32],
             addresses: vec!["192.0.2.1:7556".parse().unwrap(), "[2001:db8::1]:7556".parse().unwrap()],
             program: "holdfast 0.1.0".into(),
+            revocations: 12,
         }
     }
 
@@ -223,9 +232,10 @@ mod tests {
     fn every_kind() -> Vec<Frame> {
         let close = Close { code: Code::Superseded, text: "by another".into() };
         let Hello { boot_id, channel_binding, addresses, program, .. } = hello();
+        let welcome = Welcome { version: 1, boot_id, channel_binding, addresses, program, revocations: 13 };
         vec![
             Frame::Hello(hello()),
-            Frame::Welcome(Welcome { version: 1, boot_id, channel_binding, addresses, program }),
+            Frame::Welcome(welcome),
             Frame::Attach(attach()),
             Frame::Attach(Attach {
                 resume: None,
@@ -236,6 +246,7 @@ mod tests {
             Frame::Attached(Attached { generation: 5, window: Window::default(), statement: 2 }),
             Frame::Refused(close.clone()),
             Frame::Park(hello()),
+            Frame::Revocations(Bytes::from_static(b"a signed list")),
             Frame::Data(Bytes::from_static(b"bytes")),
             Frame::Ack { consumed: 1, limit: u64::MAX, returns: 3 },
             Frame::Return { returns: 4, limit: 5 },
@@ -280,6 +291,8 @@ mod tests {
         refused(&[23, 1, 0, 0], "unknown type");
         refused(&[DATA, 0, 0, 0], "length");
         refused(&[DATA, 1, 0, 1], "length");
+        refused(&[REVOCATIONS, 0, 0, 0], "length");
+        refused(&[REVOCATIONS, 1, 0, 1], "length");
         refused(&[HELLO, 1, 0x40, 0], "length");
         refused(&[ACK, 16, 0, 0], "length");
     }

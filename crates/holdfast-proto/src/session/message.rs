@@ -36,6 +36,8 @@ pub struct Hello {
     pub addresses: Vec<SocketAddr>,
     /// Its program and version, for people.
     pub program: String,
+    /// The number of the revocation list that it has; 0 if it has none.
+    pub revocations: u64,
 }
 
 /// The answer to a hello.
@@ -51,6 +53,8 @@ pub struct Welcome {
     pub addresses: Vec<SocketAddr>,
     /// Its program and version, for people.
     pub program: String,
+    /// The number of the revocation list that it has; 0 if it has none.
+    pub revocations: u64,
 }
 
 /// One direction of a session, as its receiver has it.
@@ -146,10 +150,12 @@ pub enum Code {
     Revoked = 9,
     /// The peer broke the protocol.
     Violation = 10,
+    /// The certificate has expired: it may do nothing but ask for a new one.
+    Expired = 11,
 }
 
 impl Code {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Version,
         Self::Overloaded,
         Self::Draining,
@@ -160,6 +166,7 @@ impl Code {
         Self::Aborted,
         Self::Revoked,
         Self::Violation,
+        Self::Expired,
     ];
 }
 
@@ -210,6 +217,7 @@ impl Hello {
             channel_binding: self.channel_binding.to_vec(),
             addresses: self.addresses.iter().map(ToString::to_string).collect(),
             program: self.program.clone(),
+            revocations: self.revocations,
         }
         .encode_to_vec()
     }
@@ -225,6 +233,7 @@ impl Hello {
             channel_binding: binding(&hello.channel_binding)?,
             addresses: addresses(&hello.addresses)?,
             program: text(hello.program, LABEL_MAX, "the program of a hello")?,
+            revocations: hello.revocations,
         })
     }
 }
@@ -241,6 +250,7 @@ impl Welcome {
             channel_binding: self.channel_binding.to_vec(),
             addresses: self.addresses.iter().map(ToString::to_string).collect(),
             program: self.program.clone(),
+            revocations: self.revocations,
         }
         .encode_to_vec()
     }
@@ -253,6 +263,7 @@ impl Welcome {
             channel_binding: binding(&welcome.channel_binding)?,
             addresses: addresses(&welcome.addresses)?,
             program: text(welcome.program, LABEL_MAX, "the program of a hello")?,
+            revocations: welcome.revocations,
         })
     }
 }

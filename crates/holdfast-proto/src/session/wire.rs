@@ -15,6 +15,8 @@ pub struct Hello {
     pub addresses: Vec<String>,
     #[prost(string, tag = "5")]
     pub program: String,
+    #[prost(uint64, tag = "6")]
+    pub revocations: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -29,6 +31,8 @@ pub struct Welcome {
     pub addresses: Vec<String>,
     #[prost(string, tag = "5")]
     pub program: String,
+    #[prost(uint64, tag = "6")]
+    pub revocations: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
