@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use holdfast_proto::enrol::{Code, Enrol, Refused};
 use parking_lot::Mutex;
 use rustls::pki_types::CertificateDer;
 
-use super::credentials::request_key;
+use super::credentials::{Facts, request_key};
 use super::ledger::{Grant, GrantError, Ledger};
 use super::private::{self, Place};
 use super::revocation::{self, Revocations};
@@ -109,7 +110,7 @@ pub enum Error {
     /// Not such a token.
     #[error(transparent)]
     Grant(#[from] GrantError),
-    /// The revocation is noted; the list is not in force, or not on disk.
+    /// The revocation list cannot be made, and nothing has changed; or it is in force and not on disk, as the error says.
     #[error(transparent)]
     Revocation(#[from] revocation::Error),
 }
@@ -146,8 +147,9 @@ impl Office {
         let ledger = Mutex::new(ledger);
         let reserved: Reserved = Box::new(|_| false);
         let office = Self { authority, fingerprint, ledger, store, revocations, reserved };
-        if office.ledger.lock().revocations().0 > office.revocations.number() {
-            office.publish(now)?;
+        let ledger = office.ledger();
+        if ledger.revocations().0 > office.revocations.number() {
+            office.revocations.accept(&office.list(&ledger, now)?)?;
         }
         Ok(office)
     }
@@ -173,18 +175,29 @@ impl Office {
     /// Revokes every certificate that a host has, and puts the new list in force here. Whether there was one. The other
     /// hosts hear of it by their connections.
     pub fn revoke_host(&self, host: &Identity, now: SystemTime) -> Result<bool, Error> {
-        let known = self.revocations.number();
-        let revoked = self.change(|ledger| {
-            let revoked = ledger.revoke_host(host, now);
-            if revoked && ledger.revocations().0 <= known {
+        self.revoke(now, |ledger| ledger.revoke_host(host, now))
+    }
+
+    /// The same for one certificate that is at hand, whether or not the ledger knows it.
+    pub fn revoke_certificate(&self, facts: &Facts, now: SystemTime) -> Result<bool, Error> {
+        self.revoke(now, |ledger| ledger.revoke_certificate(facts, now))
+    }
+
+    fn revoke(&self, now: SystemTime, revoke: impl FnOnce(&mut Ledger) -> bool) -> Result<bool, Error> {
+        // The list is made before the ledger is stored: what cannot be put into a list is not noted as revoked.
+        let list = self.change(|ledger| {
+            if !revoke(ledger) {
+                return Ok::<_, Error>(None);
+            }
+            let known = self.revocations.number();
+            if ledger.revocations().0 <= known {
                 ledger.go_on_above(known);
             }
-            Ok::<_, Error>(revoked)
+            self.list(ledger, now).map(Some)
         })?;
-        if revoked {
-            self.publish(now)?;
-        }
-        Ok(revoked)
+        let Some(list) = list else { return Ok(false) };
+        self.revocations.accept(&list)?;
+        Ok(true)
     }
 
     /// What is known of tokens and hosts, as of now.
@@ -192,15 +205,14 @@ impl Office {
         self.ledger.lock().clone()
     }
 
-    fn publish(&self, now: SystemTime) -> Result<(), Error> {
-        let (number, mut entries) = self.ledger.lock().revocations();
+    /// The signed list of what the ledger has revoked.
+    fn list(&self, ledger: &Ledger, now: SystemTime) -> Result<Bytes, Error> {
+        let (number, mut entries) = ledger.revocations();
         // Should the ledger be an old copy: what was revoked once stays so.
         if let Some(newest) = self.revocations.signed() {
             entries.extend(self.revocations.verify(&newest)?.revoked);
         }
-        let list = revocation::sign(&self.authority, number, entries, now)?;
-        self.revocations.accept(&list)?;
-        Ok(())
+        Ok(revocation::sign(&self.authority, number, entries, now)?)
     }
 
     /// Changes the ledger: in memory only once it is stored, and not at all if there is an error.
@@ -291,5 +303,60 @@ impl Registrar for Office {
             self.certify(ledger, request, &peer.identity, now)
         });
         done.map_err(|Trouble(refused)| refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Revoked;
+    use holdfast_proto::revocations::ENTRIES_MAX;
+
+    struct Nowhere;
+
+    impl Store for Nowhere {
+        fn save(&self, _: &Ledger) -> private::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// An office whose ledger has revoked so many certificates.
+    fn office(revoked: u32, now: SystemTime) -> (Office, Revoked) {
+        let authority = Authority::create("lab", now).unwrap();
+        let mut ledger = Ledger::new("lab");
+        for number in 0..revoked {
+            assert!(ledger.revoke_certificate(&facts(number, now), now));
+        }
+        let set = Revoked::default();
+        let revocations = Revocations::open("lab", authority.certificate(), None, &set).unwrap();
+        let office = Office::open(authority, ledger, Box::new(Nowhere), Arc::new(revocations), now);
+        (office.unwrap(), set)
+    }
+
+    fn facts(number: u32, now: SystemTime) -> Facts {
+        let identity = Identity::new("lab", Role::Client, "web1").unwrap();
+        Facts { identity, serial: number.to_be_bytes().to_vec(), not_before: now, not_after: now }
+    }
+
+    #[test]
+    fn what_the_ledger_has_revoked_is_in_force_when_the_office_opens() {
+        let now = SystemTime::now();
+        let (office, set) = office(2, now);
+        assert!(set.contains(&[0, 0, 0, 0]) && set.contains(&[0, 0, 0, 1]));
+        assert!(!office.revoke_certificate(&facts(1, now), now).unwrap());
+        assert!(office.revoke_certificate(&facts(2, now), now).unwrap());
+        assert!(set.contains(&[0, 0, 0, 2]));
+        assert_eq!(set.number(), 3);
+    }
+
+    #[test]
+    fn a_revocation_that_no_list_can_hold_changes_nothing() {
+        let now = SystemTime::now();
+        let most = u32::try_from(ENTRIES_MAX).unwrap();
+        let (office, set) = office(most, now);
+        let error = office.revoke_certificate(&facts(most, now), now).unwrap_err();
+        assert!(matches!(error, Error::Revocation(revocation::Error::Full)), "{error}");
+        assert_eq!(office.ledger().revocations().1.len(), ENTRIES_MAX);
+        assert!(!set.contains(&most.to_be_bytes()));
     }
 }
