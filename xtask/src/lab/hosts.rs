@@ -31,6 +31,7 @@ pub(super) enum Side {
 pub(super) struct Hosts {
     pub(super) pair: Pair,
     pub(super) setting: Setting,
+    keepalive: bool,
     site: TempDir,
 }
 

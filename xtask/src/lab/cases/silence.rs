@@ -109,7 +109,7 @@ fn hold(hosts: &mut Hosts, hold: bool) -> Result<()> {
 }
 
 fn held(setting: &Setting, report: &mut Report) -> Result<()> {
-    let mut hosts = Hosts::new(setting, &[PORT])?;
+    let mut hosts = Hosts::without_keepalive(setting, &[PORT])?;
     hosts.pair.lab.forget(PORT, Then::Silence)?;
     let id = hosts.echo_session("x")?.text("session").to_owned();
     hold(&mut hosts, true)?;
