@@ -32,6 +32,9 @@ pub enum Error {
     /// The connection failed, or the peer is not who it should be.
     #[error(transparent)]
     Net(#[from] super::Error),
+    /// No address of the primary server has led to an answer.
+    #[error(transparent)]
+    Unreached(super::reach::Unreached),
     /// The registrar said no.
     #[error("{}", .0.text)]
     Refused(Refused),

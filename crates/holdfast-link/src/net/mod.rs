@@ -25,6 +25,7 @@
 //! | [`remembered`] | what was remembered of routes when the process ran last? |
 //! | `platform` | what is particular to an operating system? |
 //! | [`enrol`] | how does a host come by its first certificate, and by the next? |
+//! | [`reach`] | at which of its addresses is the primary server reached for that? |
 //! | [`renewal`] | when does it ask for the next? |
 
 mod admit;
@@ -45,6 +46,7 @@ mod parking;
 mod platform;
 pub mod process;
 mod pump;
+pub mod reach;
 pub mod remembered;
 pub mod renewal;
 #[cfg(test)]
