@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use holdfast_proto::session::{Class, SessionId};
 use tokio::sync::{Mutex, mpsc, watch};
-use tokio::time::{interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::core::About;
 use super::dial;
@@ -202,6 +202,8 @@ impl Link {
 async fn keep_house(process: &Arc<Process>) {
     let mut surroundings = process.surroundings.clone();
     let mut probes = interval(PROBE_EVERY);
+    // A computer that slept has nothing to make up for.
+    probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = keeper::changed(&mut surroundings) => {

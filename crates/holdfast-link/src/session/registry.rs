@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use holdfast_proto::session::{Attach, BootId, Code, SessionId};
 
 /// Sessions of one identity (docs/protocol.md, section 8).
-pub const SESSIONS_MAX: usize = 512;
+pub const SESSIONS_MAX: usize = 256;
 /// How long a session that has ended well is remembered, and how many of them.
 pub const REMEMBERED: Duration = Duration::from_secs(600);
 /// See [`REMEMBERED`].
