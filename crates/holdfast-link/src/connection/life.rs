@@ -157,10 +157,9 @@ impl Life {
             return vec![Action::Drop(doubt)];
         }
         let silent = now.saturating_duration_since(self.heard);
-        let unchecked = self.checked_by.is_some_and(|by| now >= by);
+        let unchecked = self.checked_by.take_if(|by| now >= *by).is_some();
         if (silent >= self.times.suspect || unchecked) && !self.suspected {
             self.suspected = true;
-            self.checked_by = None;
             actions.push(Action::Suspect(Doubt::Silent(silent)));
         }
         if now >= self.ping_at {
@@ -217,6 +216,27 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    /// Whatever comes before what: a wake-up that lies in the past would be a busy loop.
+    #[test]
+    fn what_is_due_is_done_with() {
+        for retransmits_first in [false, true] {
+            let start = Instant::now();
+            let mut life = Life::new(Times::default(), start);
+            if !retransmits_first {
+                let _ = life.poll(start + 16 * SECOND);
+            }
+            life.check(start + 16 * SECOND);
+            if retransmits_first {
+                assert!(life.retransmits(3).is_some());
+            }
+            for tenth in 160..290 {
+                let now = start + SECOND * tenth / 10;
+                let _ = life.poll(now);
+                assert!(life.next_wake() > now, "at {tenth}");
+            }
+        }
+    }
 
     /// Runs to the end of `seconds`, waking only when asked to; `each` may answer.
     fn run(

@@ -226,6 +226,7 @@ impl Core {
             let attached = state.machine.on_attach(connection, attach)?;
             state.pumps.push(Pump::new(connection));
             state.connected(via, shown);
+            state.end_if_revoked(self);
             Ok(attached)
         })
     }
@@ -243,6 +244,7 @@ impl Core {
             let carries = state.machine.attached() == Some(connection);
             if carries {
                 state.connected(via, shown);
+                state.end_if_revoked(self);
             }
             carries
         })
@@ -261,6 +263,15 @@ impl Core {
             }
             state.machine.on_lost(connection);
             state.pumps.retain(|pump| pump.connection != connection);
+        });
+    }
+
+    /// The peer closes a connection, for this reason.
+    pub(super) fn closes(&self, connection: Connection, cause: &str) {
+        self.with(|state| {
+            if state.carrier == Some(connection) {
+                state.cause = Some(cause.to_owned());
+            }
         });
     }
 
@@ -394,6 +405,14 @@ impl State {
         }
     }
 
+    /// The peer's certificate may have been revoked since the hello.
+    fn end_if_revoked(&mut self, core: &Core) {
+        let me = core.process.me();
+        if self.shown.as_ref().is_some_and(|shown| me.revoked.contains(&shown.serial)) {
+            self.machine.end_with(End::Revoked);
+        }
+    }
+
     /// The list of revoked certificates, if the peer has an older one.
     fn list_for_peer(&mut self, core: &Core) -> Option<Bytes> {
         let shown = self.shown.as_mut()?;
@@ -416,9 +435,18 @@ impl State {
 
     /// The application has taken bytes.
     pub(super) fn moved_in(&mut self, core: &Core, bytes: u64) {
+        self.give_back_received(core);
         let grown = self.receive.moved(bytes, now(), &mut core.process.budget.lock());
         if grown {
             self.machine.set_windows(self.receive.window(), self.send.window());
+        }
+    }
+
+    /// The peer has given its credit back: so does this side, once what came on it was read.
+    fn give_back_received(&mut self, core: &Core) {
+        let counts = self.machine.counts();
+        if self.receive.window() > counts.reach && counts.granted <= counts.reach {
+            self.receive.give_back(&mut core.process.budget.lock());
         }
     }
 
@@ -427,11 +455,8 @@ impl State {
         let counts = self.machine.counts();
         let moved = counts.consumed - self.consumed;
         self.consumed = counts.consumed;
-        let mut budget = core.process.budget.lock();
-        if self.receive.window() > counts.reach {
-            self.receive.give_back(&mut budget);
-        }
-        if self.send.moved(moved, now(), &mut budget) {
+        self.give_back_received(core);
+        if self.send.moved(moved, now(), &mut core.process.budget.lock()) {
             self.machine.set_windows(self.receive.window(), self.send.window());
         }
     }

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use holdfast_proto::enrol;
 use holdfast_proto::session::{ALPN, Close, Code, Frame};
+use rustls::server::Acceptor;
 use tokio::sync::mpsc;
 use tokio::time::{timeout, timeout_at};
-use tokio_rustls::{TlsAcceptor, TlsStream};
+use tokio_rustls::{LazyConfigAcceptor, TlsStream};
 
 use super::clock::{after, now};
 use super::hello::{self, Greeted, STEP_MAX};
@@ -54,9 +55,10 @@ pub(super) async fn serve(
             Ok(accepted) => {
                 let mut ticket = strangers.admit(accepted.from.ip());
                 let (owner, visitors) = (Arc::clone(&process), visitors.clone());
+                let voice = ticket.voice();
                 process.spawn(async move {
                     let known = tokio::select! {
-                        known = meet(&owner, accepted) => known,
+                        known = meet(&owner, accepted, &voice) => known,
                         () = ticket.taken_away() => None,
                     };
                     if let Some(known) = known {
@@ -77,13 +79,15 @@ enum Known {
 }
 
 /// From an accepted connection to somebody who is known, in one bounded time.
-async fn meet(process: &Arc<Process>, accepted: Accepted) -> Option<Known> {
+async fn meet(process: &Arc<Process>, accepted: Accepted, speaks: &(impl Fn() + Send)) -> Option<Known> {
     let Accepted { mut stream, from } = accepted;
     stream.bound(Some(BYTES_MAX));
     let me = process.me_at(stream.local());
     let config = process.listen_config().ok()?;
     let meeting = async {
-        let stream = TlsStream::Server(TlsAcceptor::from(config).accept(stream).await.ok()?);
+        let begun = LazyConfigAcceptor::new(Acceptor::default(), stream).await.ok()?;
+        speaks();
+        let stream = TlsStream::Server(begun.into_stream(config).await.ok()?);
         match stream.get_ref().1.alpn_protocol() {
             Some(ALPN) => {
                 let mut greeted = hello::answer(&me, stream).await.ok()?;

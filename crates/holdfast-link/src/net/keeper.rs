@@ -76,7 +76,8 @@ pub(super) fn spawn(core: &Arc<Core>) {
 async fn keep(core: &Arc<Core>) {
     let host = core.process.host(&core.peer);
     let mut pauses = Pauses::new(now());
-    let mut connected = true;
+    // How many connections there had been when a race was run last.
+    let mut raced_at = None;
     loop {
         let want = core.wanted().await;
         let since = match want {
@@ -84,10 +85,16 @@ async fn keep(core: &Arc<Core>) {
             Want::Connection(since) => since,
             Want::Nothing | Want::Replacement => now(),
         };
-        if connected {
+        let connections = core.look(|state| state.history.connections());
+        if raced_at == Some(connections) {
+            // The last race has led to nothing: it was lost, or the winner has refused, or broke.
+            tokio::select! {
+                () = pauses.wait(&core.process, &host) => {}
+                () = want_ends(core, want, since) => continue,
+            }
+        } else {
             pauses = Pauses::new(since);
         }
-        connected = want == Want::Replacement;
         if core.side == Side::Server && matches!(want, Want::Connection(since) if since + FIRST_WORD > now())
         {
             tokio::select! {
@@ -95,16 +102,11 @@ async fn keep(core: &Arc<Core>) {
                 () = want_ends(core, want, since) => continue,
             }
         }
-        let attached = tokio::select! {
-            attached = establish(core, &host) => attached,
-            () = want_ends(core, want, since) => continue,
-        };
-        match attached {
-            Ok(()) => connected = true,
-            Err(_) => tokio::select! {
-                () = pauses.wait(&core.process, &host) => {}
-                () = want_ends(core, want, since) => {}
-            },
+        raced_at = Some(connections);
+        tokio::select! {
+            // What came of it shows in the session.
+            _ = establish(core, &host) => {}
+            () = want_ends(core, want, since) => {}
         }
     }
 }

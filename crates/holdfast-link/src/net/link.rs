@@ -16,7 +16,7 @@ use super::exchange::{self, Visitor};
 use super::handle::Session;
 use super::host::Place;
 use super::keeper::{self, ConnectError};
-use super::process::{Process, Settings};
+use super::process::{NotAdded, Process, Settings};
 use super::remembered::Remembered;
 use super::status::SessionStatus;
 use super::strangers::Strangers;
@@ -26,7 +26,7 @@ use super::{Me, parking};
 use crate::identity::Identity;
 use crate::identity::registrar::Registrar;
 use crate::identity::revocation::Revocations;
-use crate::session::machine::{Machine, Side};
+use crate::session::machine::{End, Machine, Side};
 
 /// Connections of people and programs that nobody has taken yet.
 const VISITORS_MAX: usize = 64;
@@ -111,7 +111,12 @@ impl Link {
         let id = SessionId(super::random().ok_or(ConnectError::Random)?);
         let about = About { id, class, label: label_of(label) };
         let machine = Machine::open(id, class, about.label.clone());
-        let core = self.process.add(host, None, machine, Side::Caller, &about)?;
+        let added = self.process.add(host, None, machine, Side::Caller, &about);
+        let core = added.map_err(|why| match why {
+            NotAdded::Memory(exhausted) => ConnectError::Memory(exhausted),
+            NotAdded::Known => ConnectError::Random,
+            NotAdded::Stopping => ConnectError::Over(End::Stopped),
+        })?;
         Ok(Session::new(core))
     }
 

@@ -368,6 +368,30 @@ async fn a_change_of_thesurroundings_makes_connections_prove_that_they_live() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_refused_asks_again_every_second_and_not_more_often() {
+    let lab = Lab::new();
+    let (client, server, here, there) = lab.pair().await;
+    server.process.drain();
+    let waiting = client.open(&store1(), Class::Control, "late").unwrap();
+    let before = lab.sim.dialled();
+    after(second(30)).await;
+    let dialled = lab.sim.dialled() - before;
+    assert!((25..=35).contains(&dialled), "{dialled} in 30 s");
+    assert!(waiting.end().is_none());
+    drop((here, there));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_opened_by_a_process_that_stops() {
+    let lab = Lab::new();
+    let (client, _server, here, _there) = lab.pair().await;
+    drop(here);
+    client.drain(second(1)).await;
+    let error = client.open(&store1(), Class::Control, "x").unwrap_err();
+    assert!(matches!(error, ConnectError::Over(End::Stopped)), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_silent_port_costs_a_moment_once() {
     let lab = Lab::new();
     let (client, server) = (lab.client(), lab.server().await);

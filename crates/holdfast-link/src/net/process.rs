@@ -67,6 +67,17 @@ impl Default for Settings {
     }
 }
 
+/// Why a session does not begin.
+#[derive(Debug)]
+pub(super) enum NotAdded {
+    /// There is no memory.
+    Memory(Exhausted),
+    /// It is there already.
+    Known,
+    /// The process stops.
+    Stopping,
+}
+
 /// The process.
 pub(super) struct Process {
     me: RwLock<Arc<Me>>,
@@ -237,10 +248,17 @@ impl Process {
         machine: Machine,
         side: Side,
         about: &About,
-    ) -> Result<Arc<Core>, Exhausted> {
-        self.budget.lock().open()?;
-        let core = Arc::new(Core::new(Arc::clone(self), peer.clone(), machine, side, about));
+    ) -> Result<Arc<Core>, NotAdded> {
         let mut sessions = self.sessions.lock();
+        if sessions.registry.is_draining() {
+            return Err(NotAdded::Stopping);
+        }
+        // Two connections may have asked for it at once.
+        if sessions.cores.contains_key(&about.id) {
+            return Err(NotAdded::Known);
+        }
+        self.budget.lock().open().map_err(NotAdded::Memory)?;
+        let core = Arc::new(Core::new(Arc::clone(self), peer.clone(), machine, side, about));
         sessions.registry.insert(about.id, peer.clone(), boot);
         sessions.cores.insert(about.id, Arc::clone(&core));
         self.session_count.send_replace(sessions.cores.len());

@@ -203,6 +203,7 @@ impl Pump {
             }
             Frame::Close(close) => {
                 let over = closed(&close);
+                self.core.closes(self.connection, &over);
                 self.frames.push(Frame::Close(close));
                 return Err(over);
             }

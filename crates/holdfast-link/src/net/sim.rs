@@ -30,6 +30,7 @@ struct World {
     /// Nothing goes from the first to the second.
     holes: HashSet<(IpAddr, IpAddr)>,
     next_port: u16,
+    dialled: usize,
 }
 
 /// A connection: what goes from the dialler, and what goes to him.
@@ -131,6 +132,11 @@ impl Sim {
         };
     }
 
+    /// Connections that were dialled so far, in vain or not.
+    pub(super) fn dialled(&self) -> usize {
+        self.0.lock().dialled
+    }
+
     pub(super) fn name(&self, name: &str, addresses: &[SocketAddr]) {
         self.0.lock().names.insert(name.to_owned(), addresses.to_vec());
     }
@@ -147,6 +153,7 @@ impl Network for At {
             loop {
                 {
                     let mut world = self.sim.0.lock();
+                    world.dialled += 1;
                     let holes = world.holes.contains(&(self.ip, to.ip()))
                         || world.holes.contains(&(to.ip(), self.ip));
                     if !holes && !world.silent.contains(&to) {

@@ -16,6 +16,8 @@ pub(super) const EACH_MAX: usize = 16;
 struct Place {
     number: u64,
     from: IpAddr,
+    /// It has begun a handshake.
+    speaks: bool,
     /// Dropped when the place is given to another.
     _leave: oneshot::Sender<()>,
 }
@@ -25,6 +27,14 @@ struct Places {
     /// The oldest first.
     taken: VecDeque<Place>,
     next: u64,
+}
+
+impl Places {
+    /// Who gives way: the oldest of those that have said nothing yet, or else the oldest.
+    fn oldest(&self, among: impl Fn(&Place) -> bool) -> Option<usize> {
+        let mute = self.taken.iter().position(|place| among(place) && !place.speaks);
+        mute.or_else(|| self.taken.iter().position(among))
+    }
 }
 
 /// The places.
@@ -52,9 +62,11 @@ impl Strangers {
         let mut places = self.0.lock();
         let same = places.taken.iter().filter(|place| place.from == from).count();
         let oldest = if same >= EACH_MAX {
-            places.taken.iter().position(|place| place.from == from)
+            places.oldest(|place| place.from == from)
+        } else if places.taken.len() >= ALL_MAX {
+            places.oldest(|_| true)
         } else {
-            (places.taken.len() >= ALL_MAX).then_some(0)
+            None
         };
         if let Some(oldest) = oldest {
             places.taken.remove(oldest);
@@ -62,7 +74,7 @@ impl Strangers {
         let number = places.next;
         places.next += 1;
         let (stay, leave) = oneshot::channel();
-        places.taken.push_back(Place { number, from, _leave: stay });
+        places.taken.push_back(Place { number, from, speaks: false, _leave: stay });
         Ticket { strangers: self.clone(), number, leave }
     }
 
@@ -73,6 +85,17 @@ impl Strangers {
 }
 
 impl Ticket {
+    /// To be called once it has begun a handshake: who stays mute gives way before it.
+    pub(super) fn voice(&self) -> impl Fn() + Send + use<> {
+        let (strangers, number) = (self.strangers.clone(), self.number);
+        move || {
+            let mut places = strangers.0.lock();
+            if let Ok(at) = places.taken.binary_search_by_key(&number, |place| place.number) {
+                places.taken[at].speaks = true;
+            }
+        }
+    }
+
     /// Ends when the place is wanted for another.
     pub(super) async fn taken_away(&mut self) {
         let _ = (&mut self.leave).await;
@@ -114,6 +137,17 @@ mod tests {
         assert!(!is_gone(&mut known) && is_gone(&mut flood[0]) && !is_gone(&mut flood[4_999]));
         drop(flood);
         assert_eq!(strangers.count(), 1);
+    }
+
+    #[test]
+    fn who_speaks_stays_before_who_is_mute() {
+        let strangers = Strangers::default();
+        let mut known = strangers.admit("10.0.0.1".parse().unwrap());
+        known.voice()();
+        let _flood: Vec<Ticket> =
+            (0..5_000u32).map(|number| strangers.admit(IpAddr::V4((0x0b00_0000 + number).into()))).collect();
+        assert!(!is_gone(&mut known));
+        assert_eq!(strangers.count(), ALL_MAX);
     }
 
     #[test]

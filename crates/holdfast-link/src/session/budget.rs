@@ -18,12 +18,16 @@ const BUSY: Duration = Duration::from_secs(1);
 
 /// There is no memory for another session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("no memory is left for another session: {sessions} have {owned} of {total} bytes")]
+#[error(
+    "no memory is left for another session: {sessions} have {owned} of {total} bytes, {lent} are lent to those that move data"
+)]
 pub struct Exhausted {
     /// Sessions that there are.
     pub sessions: u64,
     /// What they have of their own.
     pub owned: u64,
+    /// What is lent.
+    pub lent: u64,
     /// The budget.
     pub total: u64,
 }
@@ -55,7 +59,7 @@ impl Budget {
     pub fn open(&mut self) -> Result<(), Exhausted> {
         if self.free() < 2 * WINDOW_MIN {
             let owned = self.owned();
-            return Err(Exhausted { sessions: self.sessions, owned, total: self.total });
+            return Err(Exhausted { sessions: self.sessions, owned, lent: self.lent, total: self.total });
         }
         self.sessions += 1;
         Ok(())
@@ -69,7 +73,8 @@ impl Budget {
     /// Doubles a window if there is memory: at most half of what is left goes to one wish, so that others find some.
     fn lend(&mut self, window: u64) -> u64 {
         let wanted = window.min(WINDOW_MAX - window);
-        let given = wanted.min(self.free() / 2);
+        // A quarter is kept for sessions that are yet to come.
+        let given = wanted.min(self.free().saturating_sub(self.total / 4) / 2);
         // A few KiB more are not worth a message.
         if given < WINDOW_MIN {
             return window;

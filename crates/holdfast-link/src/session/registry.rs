@@ -59,6 +59,11 @@ impl<P: Eq + Hash + Clone> Registry<P> {
         self.draining = true;
     }
 
+    /// Whether nothing new is opened.
+    pub fn is_draining(&self) -> bool {
+        self.draining
+    }
+
     /// What an ATTACH of this peer's process is answered.
     pub fn answer(&self, attach: &Attach, peer: &P, boot: BootId) -> Answer {
         match self.sessions.get(&attach.session) {
