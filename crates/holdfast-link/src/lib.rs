@@ -8,4 +8,5 @@ pub mod connection;
 pub mod identity;
 pub mod net;
 pub mod route;
+pub mod rpc;
 pub mod session;

@@ -14,6 +14,7 @@
 //! | [`ledger`] | which tokens were given out, what are they good for, and which certificates were? |
 //! | [`registrar`] | who certifies whom, on the primary server? |
 //! | [`revocation`] | which certificates are good no more? |
+//! | [`ticket`] | what may a host do at a media server? |
 
 pub mod authority;
 pub mod credentials;
@@ -26,6 +27,7 @@ mod primitives;
 mod private;
 pub mod registrar;
 pub mod revocation;
+pub mod ticket;
 pub mod token;
 pub mod verify;
 

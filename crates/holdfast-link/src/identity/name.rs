@@ -54,6 +54,11 @@ impl Identity {
         Ok(Self { site: site.to_owned(), role, host: host.to_owned() })
     }
 
+    /// The primary server of a site: there is one, and it is called so, whatever machine it runs on.
+    pub fn primary(site: &str) -> Result<Self> {
+        Self::new(site, Role::Primary, "primary")
+    }
+
     /// The site.
     pub fn site(&self) -> &str {
         &self.site

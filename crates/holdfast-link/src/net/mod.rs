@@ -35,6 +35,7 @@ mod clock;
 mod core;
 pub mod dial;
 pub mod enrol;
+pub mod enrolled;
 pub mod exchange;
 pub mod frames;
 pub mod handle;
