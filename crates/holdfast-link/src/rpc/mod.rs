@@ -1,6 +1,10 @@
 //! HTTP/2 over a session, and so gRPC: the caller's side and the server's, whoever has dialled. What is called is not known
 //! here; who calls is told to the service with each request.
 
+pub mod attend;
+pub mod forward;
+pub mod local;
+
 use std::convert::Infallible;
 
 use hyper::body::Incoming;
