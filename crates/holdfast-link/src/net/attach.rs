@@ -41,55 +41,77 @@ pub(super) async fn ask(core: &Arc<Core>, greeted: Greeted<AnyStream>, route: Ro
     let via = via(&frames, route);
     let connection = core.process.next_connection();
     let attach = match core.ask(connection, boot) {
-        Ok(attach) => attach,
+        Ok(Some(attach)) => attach,
+        Ok(None) => return Asked::Refused(Code::Superseded),
         Err(_) => return Asked::Over,
     };
+    let place = Place { core, connection };
     match converse(core, connection, &mut frames, attach).await {
-        Ok(Ok(attached)) => {
+        Ok(Some(Ok(attached))) => {
             if core.on_attached(connection, attached, via, shown) {
+                core.process.attached(core.id, boot);
+                std::mem::forget(place);
                 run(core, connection, frames, guard);
                 return Asked::Attached;
             }
-            let code = Code::Superseded;
-            say_and_end(core, connection, frames, Close { code, text: String::new() }).await;
-            if core.end().is_some() { Asked::Over } else { Asked::Refused(code) }
+            part(core, &mut frames).await;
+            outcome(core, Asked::Refused(Code::Superseded))
         }
-        Ok(Err(close)) => {
+        Ok(Some(Err(close))) => {
             core.on_refused(connection, close.code);
             Asked::Refused(close.code)
+        }
+        Ok(None) => {
+            part(core, &mut frames).await;
+            outcome(core, Asked::Refused(Code::Superseded))
         }
         Err(error) => {
             if let Error::Violation(Violation(what)) = error {
                 core.violation(connection, what);
+                part(core, &mut frames).await;
             }
             core.connection_over(connection, error.to_string());
-            if core.end().is_some() { Asked::Over } else { Asked::Failed(error) }
+            outcome(core, Asked::Failed(error))
         }
     }
 }
 
+fn outcome(core: &Core, otherwise: Asked) -> Asked {
+    if core.end().is_some() { Asked::Over } else { otherwise }
+}
+
+/// A connection on which ATTACH was sent. However the asking ends, by a defect too, the session knows that it is over.
+struct Place<'a> {
+    core: &'a Arc<Core>,
+    connection: Connection,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.core.connection_over(self.connection, "superseded by another connection".into());
+    }
+}
+
 /// Sends ATTACH and waits for what is said to it. What was asked is not taken back, unless the session has no use for this
-/// connection any more.
+/// connection any more: `None`.
 async fn converse(
     core: &Core,
     connection: Connection,
     frames: &mut Frames<TlsStream<AnyStream>>,
     attach: Attach,
-) -> Result<Result<holdfast_proto::session::Attached, Close>, Error> {
+) -> Result<Option<Result<holdfast_proto::session::Attached, Close>>, Error> {
     let late = || Error::Deadline { phase: Phase::Attach };
     let answer = timeout(STEP_MAX, async {
         frames.send(&Frame::Attach(attach)).await?;
         match frames.next().await? {
-            Frame::Attached(attached) => Ok(Ok(attached)),
-            Frame::Refused(close) | Frame::Close(close) => Ok(Err(close)),
+            Frame::Attached(attached) => Ok(Some(Ok(attached))),
+            Frame::Refused(close) | Frame::Close(close) => Ok(Some(Err(close))),
             _ => Err(Violation("a frame that is no answer to ATTACH").into()),
         }
     });
     tokio::select! {
         answer = answer => answer.map_err(|_| late())?,
-        () = core.until_discarded(connection) => {
-            Ok(Err(Close { code: Code::Superseded, text: String::new() }))
-        }
+        () = core.until_discarded(connection) => Ok(None),
     }
 }
 
@@ -130,7 +152,14 @@ fn answer_to(
 ) -> Result<(Arc<Core>, holdfast_proto::session::Attached), Code> {
     let core = match process.answer(attach, peer, boot) {
         Answer::Refused(code) => return Err(code),
-        Answer::Known => process.session(attach.session).ok_or(Code::UnknownSession)?,
+        Answer::Known => match process.session(attach.session) {
+            Some(core) => core,
+            // It has ended between the two looks: how, the second look knows.
+            None => match process.answer(attach, peer, boot) {
+                Answer::Refused(code) => return Err(code),
+                Answer::Known | Answer::Open => return Err(Code::UnknownSession),
+            },
+        },
         Answer::Open => return accept(process, peer, boot, connection, attach, via, shown),
     };
     let attached = core.on_attach(connection, attach, via, shown)?;
@@ -174,12 +203,12 @@ fn run(core: &Arc<Core>, connection: Connection, frames: Frames<TlsStream<AnyStr
     });
 }
 
-async fn say_and_end(
-    core: &Core,
-    connection: Connection,
-    mut frames: Frames<TlsStream<AnyStream>>,
-    close: Close,
-) {
-    let _ = timeout(STEP_MAX, frames.send_and_end(&Frame::Close(close))).await;
-    core.connection_over(connection, "superseded by another connection".into());
+/// Tells the peer why this side has no use for the connection: what the session ended with, or that another carries it. An
+/// ATTACH that is on its way may be answered all the same; then this is what the peer's new connection hears.
+async fn part(core: &Core, frames: &mut Frames<TlsStream<AnyStream>>) {
+    let superseded = || Some(Close { code: Code::Superseded, text: String::new() });
+    let words = core.end().map_or_else(superseded, |end| end.told());
+    if let Some(close) = words {
+        let _ = timeout(STEP_MAX, frames.send_and_end(&Frame::Close(close))).await;
+    }
 }

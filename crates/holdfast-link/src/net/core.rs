@@ -23,7 +23,8 @@ use crate::identity::Identity;
 use crate::session::budget::{Flow, IDLE};
 use crate::session::machine::{Connection, End, Machine, Side};
 
-/// How long a session whose application is gone waits for the peer's last words.
+/// How long a session whose application is gone, and of which the peer has consumed everything, waits for the peer's last
+/// words. For a peer that does not consume it waits as long as for one that is out of reach.
 pub(super) const LINGER: Duration = Duration::from_secs(10);
 
 /// A session.
@@ -66,6 +67,8 @@ pub(super) struct State {
     sent: Instant,
     /// The application has dropped its handle, then.
     deserted: Option<Instant>,
+    /// Since then the peer has consumed all that there ever was.
+    consumed_all: Option<Instant>,
     settled: bool,
     /// What the peer has shown last.
     shown: Option<Shown>,
@@ -141,6 +144,7 @@ impl Core {
             cause: None,
             sent: at,
             deserted: None,
+            consumed_all: None,
             settled: false,
             shown: None,
             history: History::new(at),
@@ -192,13 +196,17 @@ impl Core {
     // ---- connections ----
 
     /// Asks for a connection on which the peer has answered the hello.
-    pub(super) fn ask(&self, connection: Connection, boot: BootId) -> Result<Attach, End> {
+    /// `None` if the session has all that it needs by now: another connection came, or there is no doubt any more.
+    pub(super) fn ask(&self, connection: Connection, boot: BootId) -> Result<Option<Attach>, End> {
         self.with(|state| {
+            if state.want() == Want::Nothing {
+                return Ok(None);
+            }
             // Until the answer there is no connection: what comes on the one before is not read any more.
             state.cause = Some(state.doubt.map_or_else(|| "replaced".into(), |doubt| doubt.to_string()));
             let attach = state.machine.ask(connection, boot)?;
             state.pumps.push(Pump::new(connection));
-            Ok(attach)
+            Ok(Some(attach))
         })
     }
 
@@ -322,6 +330,18 @@ impl Core {
         })
     }
 
+    /// Whether a pump is to end, and what it is to say before. Its waker is kept if not.
+    pub(super) fn ending(&self, connection: Connection, waker: &Waker) -> Option<Option<Close>> {
+        self.with(|state| {
+            state.end_pumps();
+            let Some(pump) = state.pumps.iter_mut().find(|pump| pump.connection == connection) else {
+                return Some(None);
+            };
+            pump.waker = Some(waker.clone());
+            pump.ending.clone()
+        })
+    }
+
     /// Frames have come.
     pub(super) fn on_frames(&self, connection: Connection, frames: &mut Vec<Frame>) {
         self.with(|state| {
@@ -421,6 +441,12 @@ impl State {
         Some(list)
     }
 
+    /// Whether it has asked for a connection and has no answer yet.
+    #[cfg(test)]
+    pub(super) fn asks(&self) -> bool {
+        self.machine.attached().is_none() && !self.pumps.is_empty()
+    }
+
     pub(super) fn has_in_flight(&self) -> bool {
         self.machine.counts().in_flight > 0
     }
@@ -456,6 +482,9 @@ impl State {
         let moved = counts.consumed - self.consumed;
         self.consumed = counts.consumed;
         self.give_back_received(core);
+        if self.machine.all_is_consumed() {
+            self.consumed_all.get_or_insert(now());
+        }
         if self.send.moved(moved, now(), &mut core.process.budget.lock()) {
             self.machine.set_windows(self.receive.window(), self.send.window());
         }
@@ -470,8 +499,14 @@ impl State {
             self.send.give_back(&mut core.process.budget.lock());
             self.machine.set_windows(self.receive.window(), self.send.window());
         }
-        if self.deserted.is_some_and(|since| at.saturating_duration_since(since) >= LINGER)
-            && (self.machine.all_is_consumed() || !self.machine.is_finished())
+        if self.machine.all_is_consumed() {
+            self.consumed_all.get_or_insert(at);
+        }
+        let over = |since: Option<Instant>, limit| {
+            since.is_some_and(|since| at.saturating_duration_since(since) >= limit)
+        };
+        if over(self.deserted, core.process.settings.outage_limit)
+            || (over(self.deserted, LINGER) && over(self.consumed_all, LINGER))
         {
             self.machine.end_with(End::Aborted);
         }

@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -159,8 +158,7 @@ impl Runner<'_> {
     async fn run(&mut self) -> Result<Won, NoRoute> {
         let host = Arc::clone(self.host);
         loop {
-            let mut news = pin!(host.news.notified());
-            news.as_mut().enable();
+            let mut news = host.news.subscribe();
             if self.awaits_parked {
                 self.parked();
             }
@@ -179,7 +177,7 @@ impl Runner<'_> {
                     }
                 }
                 Some(resolved) = self.resolving.join_next() => self.resolved(resolved),
-                () = news, if self.awaits_parked => {}
+                _ = news.changed(), if self.awaits_parked => {}
                 () = until(wake.unwrap_or_else(|| self.parked_by.max(now() + DELAY))) => {}
             }
         }

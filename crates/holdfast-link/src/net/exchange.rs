@@ -67,9 +67,21 @@ pub(super) async fn serve(
                 });
             }
             // Others are being served meanwhile, and give back what is short.
-            Err(_) => after(BREATH).await,
+            Err(error) if is_short(&error) => after(BREATH).await,
+            // It is of that one connection, which is gone.
+            Err(_) => tokio::task::yield_now().await,
         }
     }
+}
+
+/// Whether the host lacks something that the next connection would lack too: descriptors or memory.
+fn is_short(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    const EMFILE: i32 = 24;
+    const ENFILE: i32 = 23;
+    const ENOBUFS: i32 = 105;
+    error.kind() == ErrorKind::OutOfMemory
+        || error.raw_os_error().is_none_or(|number| [EMFILE, ENFILE, ENOBUFS].contains(&number))
 }
 
 /// Who has shown who he is.
@@ -112,11 +124,7 @@ async fn meet(process: &Arc<Process>, accepted: Accepted, speaks: &(impl Fn() + 
 impl Known {
     async fn settle(self, process: &Arc<Process>, ticket: Ticket, visitors: &mpsc::Sender<Visitor>) {
         match self {
-            Self::Host(greeted, from) => {
-                // It has places of its own from now on.
-                drop(ticket);
-                host(process, *greeted, from).await;
-            }
+            Self::Host(greeted, from) => host(process, *greeted, from, ticket).await,
             // If nobody takes them as quickly as they come, they have to come again.
             Self::Visitor(mut visitor) => {
                 visitor.stream.get_mut().0.bound(None);
@@ -126,12 +134,14 @@ impl Known {
     }
 }
 
-async fn host(process: &Arc<Process>, mut greeted: Greeted<AnyStream>, from: SocketAddr) {
+async fn host(process: &Arc<Process>, mut greeted: Greeted<AnyStream>, from: SocketAddr, ticket: Ticket) {
     let identity = greeted.peer.identity.clone();
     let guard = match process.guard(&identity) {
         Ok(guard) => guard,
         Err(code) => return refuse(greeted, code, "too many connections of this host".into()).await,
     };
+    // It has places of its own from now on.
+    drop(ticket);
     process.seen(&identity, greeted.boot);
     process.host(&identity).learn(&greeted.addresses, Some(from.ip()));
     if greeted.parked {
@@ -145,4 +155,18 @@ async fn host(process: &Arc<Process>, mut greeted: Greeted<AnyStream>, from: Soc
 async fn refuse(mut greeted: Greeted<AnyStream>, code: Code, text: String) {
     let refused = Frame::Refused(Close { code, text });
     let _ = timeout(STEP_MAX, greeted.frames.send_and_end(&refused)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_listener_pauses_for_what_the_host_lacks_and_for_nothing_else() {
+        let short = |number| is_short(&std::io::Error::from_raw_os_error(number));
+        // EMFILE, ENFILE, ENOBUFS, ENOMEM.
+        assert!([24, 23, 105, 12].into_iter().all(short));
+        // ECONNABORTED, EPROTO, ENETDOWN, EPERM: of that connection alone.
+        assert!(![103, 71, 100, 1].into_iter().any(short));
+    }
 }

@@ -7,12 +7,32 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{Error, Phase};
 
+/// Bytes that are read after the last words: more than a session's largest window.
+const UNHEARD_MAX: usize = 32 << 20;
+const UNHEARD_PIECE: usize = 16 << 10;
+
 /// A stream of frames.
 #[derive(Debug)]
 pub struct Frames<S> {
     stream: S,
     decoder: Decoder,
     buffer: BytesMut,
+}
+
+/// Ends a stream after the last words: says that there is no more, and reads until the peer says the same. A socket that is
+/// closed with bytes unread, or to which bytes come after, is reset, and takes back what was sent on it. What is read is
+/// bounded by what the peer may send; the time is the caller's to bound.
+pub(super) async fn end<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> std::io::Result<()> {
+    stream.shutdown().await?;
+    let mut piece = vec![0; UNHEARD_PIECE];
+    let mut unheard = 0;
+    while unheard < UNHEARD_MAX {
+        match stream.read(&mut piece).await {
+            Ok(0) | Err(_) => break,
+            Ok(length) => unheard += length,
+        }
+    }
+    Ok(())
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
@@ -30,10 +50,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
         self.stream.flush().await.map_err(failed)
     }
 
-    /// Sends a last frame, and ends the stream.
+    /// Sends a last frame, and ends the stream so that it is heard. To be bounded in time by the caller.
     pub async fn send_and_end(&mut self, frame: &Frame) -> Result<(), Error> {
         self.send(frame).await?;
-        self.stream.shutdown().await.map_err(|cause| Error::Io { phase: Phase::Hello, cause })
+        end(&mut self.stream).await.map_err(|cause| Error::Io { phase: Phase::Hello, cause })
     }
 
     /// The next frame. Can be dropped and asked again: nothing is lost. Reads no more than that frame needs, so that a stranger fills no memory.

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::clock::now;
 use super::parking::Slot;
@@ -80,7 +80,7 @@ pub(super) struct Host {
     pub(super) identity: Identity,
     known: Mutex<Known>,
     /// A connection was parked, or a place was learned: another race may end otherwise.
-    pub(super) news: Notify,
+    pub(super) news: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -96,31 +96,37 @@ struct Known {
 
 impl Host {
     pub(super) fn new(identity: Identity) -> Self {
-        Self { identity, known: Mutex::default(), news: Notify::new() }
+        Self { identity, known: Mutex::default(), news: watch::Sender::new(0) }
     }
 
     /// What is configured: it is preferred, in this order.
     pub(super) fn set_places(&self, places: Vec<Place>) {
         self.known.lock().places = places.into_iter().take(PLACES_MAX).collect();
-        self.news.notify_waiters();
+        self.tell();
     }
 
     pub(super) fn places(&self) -> Vec<Place> {
         self.known.lock().places.clone()
     }
 
+    /// Something has changed that a race depends on.
+    fn tell(&self) {
+        self.news.send_modify(|news| *news += 1);
+    }
+
     /// The host has said where it listens. `from` is where it was when it said so.
     pub(super) fn learn(&self, addresses: &[SocketAddr], from: Option<IpAddr>) {
         let mut known = self.known.lock();
-        let before = known.learned.len();
+        let mut is_new = false;
         for address in addresses.iter().filter(|address| is_reachable(address, from)) {
+            is_new |= !known.learned.contains(address);
             known.learned.retain(|other| other != address);
             known.learned.insert(0, *address);
         }
         known.learned.truncate(LEARNED_MAX);
-        if known.learned.len() > before {
+        if is_new {
             drop(known);
-            self.news.notify_waiters();
+            self.tell();
         }
     }
 
@@ -149,7 +155,7 @@ impl Host {
     /// The host's own addresses or routes have changed.
     pub(super) fn flush(&self) {
         self.known.lock().memory.flush();
-        self.news.notify_waiters();
+        self.tell();
     }
 
     pub(super) fn memory(&self) -> Memory {
@@ -172,7 +178,7 @@ impl Host {
             known.parked.pop_front();
         }
         drop(known);
-        self.news.notify_waiters();
+        self.tell();
     }
 
     /// Takes the newest parked connection: it was made last, so it is the likeliest to live.

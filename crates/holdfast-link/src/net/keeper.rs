@@ -29,33 +29,48 @@ pub(super) struct Pauses {
     pause: Duration,
 }
 
+/// What a race depends on, as it was before the race: what has changed since is not missed.
+#[derive(Debug)]
+pub(super) struct Before {
+    surroundings: tokio::sync::watch::Receiver<u64>,
+    news: tokio::sync::watch::Receiver<u64>,
+}
+
+impl Before {
+    pub(super) fn of(process: &Process, host: &Host) -> Self {
+        let (mut surroundings, news) = (process.surroundings.clone(), host.news.subscribe());
+        surroundings.mark_unchanged();
+        Self { surroundings, news }
+    }
+}
+
 impl Pauses {
     /// There has been no connection since then.
     pub(super) fn new(since: Instant) -> Self {
         Self { since, pause: OFTEN }
     }
 
-    /// The next: grown by half, and up to half of it shorter by chance, so that a thousand clients do not come back at once.
+    /// The next: a fifth shorter or longer by chance, so that a thousand clients do not come back at once; after ten minutes
+    /// grown by half, and up to half of it shorter.
     fn next(&mut self, at: Instant) -> Duration {
-        if at.saturating_duration_since(self.since) < OFTEN_FOR {
-            return OFTEN;
-        }
-        self.pause = (self.pause * 3 / 2).min(PAUSE_MAX);
         let mut random = [0; 1];
         // Without random numbers it is only less polite.
         let _ = getrandom::fill(&mut random);
-        self.pause - self.pause * u32::from(random[0]) / 512
+        let chance = u32::from(random[0]);
+        if at.saturating_duration_since(self.since) < OFTEN_FOR {
+            return OFTEN * 4 / 5 + OFTEN * chance / 640;
+        }
+        self.pause = (self.pause * 3 / 2).min(PAUSE_MAX);
+        self.pause - self.pause * chance / 512
     }
 
     /// Waits for the next race: for the pause, or until something has changed that a race depends on.
-    pub(super) async fn wait(&mut self, process: &Process, host: &Host) {
-        let mut surroundings = process.surroundings.clone();
-        surroundings.mark_unchanged();
+    pub(super) async fn wait(&mut self, before: &mut Before) {
         let pause = self.next(now());
         tokio::select! {
             () = after(pause) => {}
-            () = changed(&mut surroundings) => {}
-            () = host.news.notified() => {}
+            () = changed(&mut before.surroundings) => {}
+            () = changed(&mut before.news) => {}
         }
     }
 }
@@ -78,7 +93,10 @@ async fn keep(core: &Arc<Core>) {
     let mut pauses = Pauses::new(now());
     // How many connections there had been when a race was run last.
     let mut raced_at = None;
+    let mut before = Before::of(&core.process, &host);
     loop {
+        // Without a connection no pump does it.
+        core.economise();
         let want = core.wanted().await;
         let since = match want {
             Want::Over => return,
@@ -89,7 +107,7 @@ async fn keep(core: &Arc<Core>) {
         if raced_at == Some(connections) {
             // The last race has led to nothing: it was lost, or the winner has refused, or broke.
             tokio::select! {
-                () = pauses.wait(&core.process, &host) => {}
+                () = pauses.wait(&mut before) => {}
                 () = want_ends(core, want, since) => continue,
             }
         } else {
@@ -103,6 +121,7 @@ async fn keep(core: &Arc<Core>) {
             }
         }
         raced_at = Some(connections);
+        before = Before::of(&core.process, &host);
         tokio::select! {
             // What came of it shows in the session.
             _ = establish(core, &host) => {}
@@ -217,5 +236,22 @@ impl Core {
             }
             changed.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_are_a_second_for_ten_minutes_and_then_grow_to_half_a_minute() {
+        let start = Instant::now();
+        let mut pauses = Pauses::new(start);
+        for _ in 0..1_000 {
+            let pause = pauses.next(start + OFTEN_FOR - Duration::from_secs(1));
+            assert!((OFTEN * 4 / 5..=OFTEN * 6 / 5).contains(&pause), "{pause:?}");
+        }
+        let later: Vec<Duration> = (0..20).map(|_| pauses.next(start + OFTEN_FOR)).collect();
+        assert!(later.iter().all(|pause| *pause <= PAUSE_MAX) && later[19] >= PAUSE_MAX / 2, "{later:?}");
     }
 }

@@ -536,3 +536,77 @@ async fn memory_is_given_back_when_nothing_moves() {
         assert_eq!(link.lent(), 0, "{:?} {:?}", here.status().counts, there.status().counts);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_given_up_while_it_is_asked_for_is_given_up_at_the_peer_too() {
+    let lab = Lab::new();
+    let (client, server, here, there) = lab.pair().await;
+    // The answer to ATTACH does not come; the peer has the session all the same.
+    let late = client.open(&store1(), Class::Control, "late").unwrap();
+    let begun = server.incoming();
+    let late_there = tokio::select! {
+        session = begun => session.unwrap(),
+        () = async {
+            loop {
+                // From the moment that ATTACH may be under way.
+                if late.core().look(|state| state.asks()) {
+                    lab.sim.hole(SERVER, CLIENT, true);
+                    std::future::pending::<()>().await;
+                }
+                tokio::task::yield_now().await;
+            }
+        } => unreachable!(),
+    };
+    drop(late);
+    lab.sim.hole(SERVER, CLIENT, false);
+    let begun = Instant::now();
+    let end = late_there.ended().await;
+    assert!(matches!(end, End::AbortedByPeer(_)), "{end}");
+    assert!(begun.elapsed() < second(10), "{:?}", begun.elapsed());
+    drop((here, there));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_written_waits_for_a_reader_who_comes_late() {
+    let lab = Lab::new();
+    let (_client, _server, mut here, mut there) = lab.pair().await;
+    write_all(&mut here, 60_000).await;
+    drop(here);
+    after(second(600)).await;
+    let mut read = vec![0; 50_000];
+    there.read_exact(&mut read).await.unwrap();
+    // The last words come later than the bytes were taken, and that is no reason to give up either.
+    after(second(4)).await;
+    let mut rest = Vec::new();
+    there.read_to_end(&mut rest).await.unwrap();
+    assert_eq!(rest.len(), 10_000);
+    there.shutdown().await.unwrap();
+    assert_eq!(there.ended().await, End::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_was_attached_nowhere_goes_to_the_process_that_answers() {
+    let mut lab = Lab::new();
+    lab.settings.outage_limit = second(3_600);
+    let (client, server, mut here, _there) = lab.pair().await;
+    server.process.drain();
+    // Refused, and so attached to nothing, by a process that the hello has shown.
+    let waiting = client.open(&store1(), Class::Control, "waiting").unwrap();
+    after(second(5)).await;
+    server.kill();
+    lab.sim.cut();
+    let again = lab.server().await;
+    let _ = here.read_u8().await.unwrap_err();
+    let there = again.incoming().await.unwrap();
+    assert_eq!((there.label(), waiting.end()), ("waiting", None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_comes_when_it_is_not_wanted_any_more_replaces_nothing() {
+    let lab = Lab::new();
+    let (client, server, here, there) = lab.pair().await;
+    let (core, boot) = (here.core(), server.process.me().boot);
+    assert!(matches!(core.ask(client.process.next_connection(), boot), Ok(None)));
+    assert_eq!(here.status().history.connections(), 1);
+    both_ways(here, there, 100_000).await;
+}

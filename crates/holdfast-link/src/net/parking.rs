@@ -9,12 +9,13 @@ use std::time::Duration;
 use holdfast_proto::session::Frame;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::clock::{after, now, until};
 use super::dial;
-use super::hello::{self, Greeted};
+use super::hello::{self, Greeted, STEP_MAX};
 use super::host::Host;
-use super::keeper::Pauses;
+use super::keeper::{Before, Pauses};
 use super::process::{Guard, Process};
 use super::stream::AnyStream;
 use super::{Error, Phase, attach};
@@ -71,36 +72,34 @@ async fn live(process: &Process, greeted: &mut Greeted<AnyStream>) -> Option<Fra
     let mut life = Life::new(process.settings.times, now());
     loop {
         let wake = life.next_wake();
+        let mut answer = None;
         tokio::select! {
             frame = greeted.frames.next() => {
                 life.heard(now());
-                let answered = match frame.ok()? {
+                match frame.ok()? {
                     Frame::Ping(number) => {
                         life.pinged(now()).ok()?;
-                        greeted.frames.send(&Frame::Pong(number)).await
+                        answer = Some(Frame::Pong(number));
                     }
-                    Frame::Pong(number) => {
-                        life.ponged(number, now()).ok()?;
-                        Ok(())
-                    }
-                    Frame::Revocations(list) => {
-                        process.on_list(list).await.ok()?;
-                        Ok(())
-                    }
+                    Frame::Pong(number) => life.ponged(number, now()).ok()?,
+                    Frame::Revocations(list) => process.on_list(list).await.ok()?,
                     other => return Some(other),
-                };
-                answered.ok()?;
+                }
             }
             () = until(wake) => {
                 for action in life.poll(now()) {
                     match action {
-                        Action::Ping(number) => greeted.frames.send(&Frame::Ping(number)).await.ok()?,
+                        Action::Ping(number) => answer = Some(Frame::Ping(number)),
                         // There is no other connection to change to: it goes when it is dead.
                         Action::Suspect(_) => {}
                         Action::Drop(_) => return None,
                     }
                 }
             }
+        }
+        if let Some(frame) = answer {
+            // A peer that takes not even this is not there.
+            timeout(STEP_MAX, greeted.frames.send(&frame)).await.ok()?.ok()?;
         }
     }
 }
@@ -116,12 +115,13 @@ pub(super) fn park_at(process: &Arc<Process>, host: &Arc<Host>) {
 async fn park_again(process: &Arc<Process>, host: &Arc<Host>) {
     let mut pauses = Pauses::new(now());
     loop {
+        let mut before = Before::of(process, host);
         if let Ok(won) = dial::race(process, host, dial::Purpose::Park).await {
             pauses = Pauses::new(now());
             wait_for_hello(process, won).await;
             after(AGAIN).await;
         } else {
-            pauses.wait(process, host).await;
+            pauses.wait(&mut before).await;
         }
     }
 }

@@ -35,6 +35,8 @@ use crate::session::registry::{Answer, Registry};
 const CONNECTIONS_MAX: usize = 1_024;
 /// Connections that have not said their last words by then are cut.
 const STOP_MAX: Duration = Duration::from_secs(3);
+/// A session that has ended well is remembered so much longer than a peer may be out of reach.
+const TOMBSTONE_MORE: Duration = Duration::from_secs(600);
 /// Sessions that peers have opened and nobody has taken yet.
 const INCOMING_MAX: usize = 256;
 
@@ -126,12 +128,13 @@ impl Process {
         surroundings: watch::Receiver<u64>,
     ) -> (Arc<Self>, mpsc::Receiver<Session>) {
         let (incoming, sessions) = mpsc::channel(INCOMING_MAX);
+        let registry = Registry::new(settings.outage_limit.saturating_add(TOMBSTONE_MORE));
         let process = Self {
             me: RwLock::new(Arc::new(me)),
             network,
             budget: Mutex::new(Budget::new(settings.memory)),
             settings,
-            sessions: Mutex::new(Sessions { registry: Registry::default(), cores: HashMap::new() }),
+            sessions: Mutex::new(Sessions { registry, cores: HashMap::new() }),
             hosts: Mutex::new(HashMap::new()),
             connections: Mutex::new(HashMap::new()),
             next_connection: AtomicU64::new(1),
@@ -271,6 +274,11 @@ impl Process {
         sessions.registry.remove(id, well, now());
         sessions.cores.remove(&id);
         self.session_count.send_replace(sessions.cores.len());
+    }
+
+    /// A session that was opened here is attached to this process of the peer.
+    pub(super) fn attached(&self, id: SessionId, boot: BootId) {
+        self.sessions.lock().registry.attached(id, boot);
     }
 
     /// How many sessions there are, as that changes.

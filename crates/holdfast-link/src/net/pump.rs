@@ -5,18 +5,19 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use holdfast_proto::session::{Close, Code, Decoder, Frame};
 use tokio::io::{AsyncReadExt, AsyncWrite};
-use tokio::task::JoinHandle;
 use tokio::time::{Sleep, timeout};
 use tokio_rustls::TlsStream;
 
 use super::clock::{now, until};
 use super::core::{Core, State, Turn};
+use super::frames;
 use super::stream::AnyStream;
 use crate::connection::Life;
 use crate::connection::life::{Action, Doubt};
@@ -31,6 +32,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const OUT_MAX: usize = 64 << 10;
 /// Room for what comes: a frame of data and the head of the next.
 const IN_MIN: usize = 16 << 10;
+/// Data of less than half of such a buffer are copied out of it.
+const SMALL: usize = IN_MIN;
 /// Last words that nobody takes are dropped after this.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -49,11 +52,17 @@ pub(super) struct Pump {
     ack_at: Option<Instant>,
     look_at: Instant,
     acknowledged: u64,
+    /// What the peer's application has consumed, as it said last.
+    consumed: u64,
     economise_at: Instant,
     /// A list of revoked certificates is being taken.
-    taking: Option<JoinHandle<()>>,
+    taking: Arc<AtomicBool>,
     /// What is to be said before the end.
     last_words: Option<Option<Close>>,
+    /// What is on its way then is given up.
+    end_by: Option<Instant>,
+    /// The session knows that this connection is over.
+    is_told: bool,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -83,9 +92,12 @@ impl Pump {
             ack_at: None,
             look_at: at + LOOK,
             acknowledged: 0,
+            consumed: 0,
             economise_at: at + IDLE,
-            taking: None,
+            taking: Arc::default(),
             last_words: None,
+            end_by: None,
+            is_told: false,
             timer: Box::pin(until(at)),
         }
     }
@@ -98,6 +110,7 @@ impl Pump {
         };
         let last_words = self.last_words.take().or_else(|| self.violation_words());
         self.core.connection_over(self.connection, cause);
+        self.is_told = true;
         if let Some(last_words) = last_words {
             self.say(last_words).await;
         }
@@ -115,7 +128,7 @@ impl Pump {
         }
         let _ = timeout(LAST_WORDS, async {
             self.stream.write_all(&self.out).await?;
-            self.stream.shutdown().await
+            frames::end(&mut self.stream).await
         })
         .await;
     }
@@ -130,9 +143,11 @@ impl Pump {
                 Ok(ticked) => ticked,
                 Err(over) => return Poll::Ready(over),
             };
+            self.hear_of_the_end(cx);
             let written = match self.poll_write(cx) {
                 Ok(written) => written,
-                Err(over) => return Poll::Ready(over),
+                // The peer may have said why before it closed.
+                Err(over) => return Poll::Ready(self.hear_last(cx).unwrap_or(over)),
             };
             if self.last_words.is_some() && self.out.is_empty() && !self.unflushed {
                 return Poll::Ready("ended".into());
@@ -141,6 +156,33 @@ impl Pump {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// What the peer has said last, on a connection to which nothing can be written any more.
+    fn hear_last(&mut self, cx: &mut Context<'_>) -> Option<Over> {
+        loop {
+            match self.poll_read(cx) {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(over) => return Some(over),
+            }
+        }
+    }
+
+    /// The end is seen though the peer takes nothing and there is no turn to ask for.
+    fn hear_of_the_end(&mut self, cx: &mut Context<'_>) {
+        if self.last_words.is_none()
+            && self.out.len() >= OUT_MAX
+            && let Some(last_words) = self.core.ending(self.connection, cx.waker())
+        {
+            self.end_with(last_words);
+        }
+    }
+
+    /// From now on only what is on its way goes out, and that not for ever.
+    fn end_with(&mut self, last_words: Option<Close>) {
+        self.last_words = Some(last_words);
+        self.end_by = Some(now() + LAST_WORDS);
     }
 
     /// Takes what has come. The socket is read whatever the application does: it has granted no more than it can keep.
@@ -207,6 +249,19 @@ impl Pump {
                 self.frames.push(Frame::Close(close));
                 return Err(over);
             }
+            Frame::Ack { consumed, .. } => {
+                // What was sent has come: so the path leads there, though the kernel may not tell.
+                if consumed > std::mem::replace(&mut self.consumed, consumed) {
+                    self.life.acknowledged(now());
+                }
+                self.frames.push(frame);
+                Ok(())
+            }
+            // A small piece must not keep a whole buffer.
+            Frame::Data(data) if data.len() < SMALL => {
+                self.frames.push(Frame::Data(Bytes::copy_from_slice(&data)));
+                Ok(())
+            }
             frame => {
                 self.frames.push(frame);
                 Ok(())
@@ -220,24 +275,32 @@ impl Pump {
 
     /// Takes a list of revoked certificates, beside this task. One at a time: who sends more than that has nothing to say.
     fn take_list(&mut self, list: Bytes) {
-        if self.taking.as_ref().is_some_and(|taking| !taking.is_finished()) {
+        if self.taking.swap(true, Ordering::Relaxed) {
             return;
         }
-        let (core, connection) = (Arc::clone(&self.core), self.connection);
-        self.taking = Some(tokio::spawn(async move {
+        let (core, connection, taking) = (Arc::clone(&self.core), self.connection, Arc::clone(&self.taking));
+        self.core.process.spawn(async move {
             if core.process.on_list(list).await.is_err() {
                 core.violation(
                     connection,
                     "a list of revoked certificates that the authority has not signed",
                 );
             }
-        }));
+            taking.store(false, Ordering::Relaxed);
+        });
     }
 
     /// Does what is due; whether there was anything.
     fn poll_time(&mut self, cx: &mut Context<'_>) -> Result<bool, Over> {
         let at = now();
         let mut ticked = false;
+        if self.end_by.is_some_and(|end_by| at >= end_by) {
+            return Err("ended, and the peer takes nothing".into());
+        }
+        // What the kernel knows comes before a verdict.
+        if at >= self.look_at || at >= self.life.next_wake() {
+            self.look(at);
+        }
         self.hold_heartbeats(at);
         for action in self.life.poll(at) {
             ticked = true;
@@ -247,9 +310,6 @@ impl Pump {
                 Action::Suspect(doubt) => self.doubt(Some(doubt)),
                 Action::Drop(doubt) => return Err(doubt.to_string()),
             }
-        }
-        if at >= self.look_at {
-            self.look(at);
         }
         if at >= self.economise_at {
             self.core.economise();
@@ -273,7 +333,8 @@ impl Pump {
     fn next_wake(&self, at: Instant) -> Instant {
         // One that is due already goes out as soon as there is room for it.
         let ack_at = self.ack_at.filter(|ack_at| *ack_at > at);
-        let times = [Some(self.life.next_wake()), ack_at, Some(self.economise_at), Some(self.look_at)];
+        let times =
+            [Some(self.life.next_wake()), ack_at, Some(self.economise_at), Some(self.look_at), self.end_by];
         times.into_iter().flatten().min().unwrap_or(self.economise_at)
     }
 
@@ -346,7 +407,7 @@ impl Pump {
                     // Time is looked at again.
                     cx.waker().wake_by_ref();
                 }
-                Turn::End(last_words) => self.last_words = Some(last_words),
+                Turn::End(last_words) => self.end_with(last_words),
             }
         }
     }
@@ -362,6 +423,15 @@ impl Pump {
             if self.timer.as_mut().poll(cx).is_ready() {
                 cx.waker().wake_by_ref();
             }
+        }
+    }
+}
+
+/// However this ends, by a defect too: the session must not wait for what nobody moves.
+impl Drop for Pump {
+    fn drop(&mut self) {
+        if !self.is_told {
+            self.core.connection_over(self.connection, "its task has ended".into());
         }
     }
 }

@@ -5,9 +5,11 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{timeout, timeout_at};
 
@@ -81,9 +83,23 @@ impl Link {
         on: impl FnMut(&Event) + Send,
     ) -> Error {
         let process = Arc::clone(self.process());
-        let news = self.process().host(&primary);
+        let mut news = self.process().host(&primary).news.subscribe();
         let mut renewer = Renewer { process, primary, current: current.clone(), on };
-        renewal::keep(current, files, &news.news, &mut renewer).await
+        let wake = Notify::new();
+        let forward = async {
+            while news.changed().await.is_ok() {
+                wake.notify_one();
+            }
+            std::future::pending::<()>().await;
+        };
+        let kept = renewal::keep(current, files, &wake, &mut renewer);
+        let (mut forward, mut kept) = (pin!(forward), pin!(kept));
+        std::future::poll_fn(|cx| {
+            // It only wakes the other.
+            let _ = forward.as_mut().poll(cx);
+            kept.as_mut().poll(cx)
+        })
+        .await
     }
 }
 

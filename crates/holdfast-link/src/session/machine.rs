@@ -195,8 +195,11 @@ impl Machine {
                 return Err(Code::Violation);
             }
         };
-        if self.end.is_some() {
-            return Err(Code::UnknownSession);
+        match self.end {
+            None => {}
+            // It has ended just now, and the peer may not have heard the last word.
+            Some(End::Done) => return Err(Code::Finished),
+            Some(_) => return Err(Code::UnknownSession),
         }
         self.highest = generation;
         self.discard_attached();

@@ -9,9 +9,7 @@ use holdfast_proto::session::{Attach, BootId, Code, SessionId};
 
 /// Sessions of one identity (docs/protocol.md, section 8).
 pub const SESSIONS_MAX: usize = 256;
-/// How long a session that has ended well is remembered, and how many of them.
-pub const REMEMBERED: Duration = Duration::from_secs(600);
-/// See [`REMEMBERED`].
+/// Sessions that have ended well and are remembered, the last ones.
 pub const REMEMBERED_MAX: usize = 4_096;
 
 /// What an ATTACH is answered.
@@ -37,6 +35,8 @@ pub struct Registry<P> {
     counts: HashMap<P, usize>,
     /// Ended well, the oldest first: when, which, with whom.
     ended: VecDeque<(Instant, SessionId, P)>,
+    /// How long they are remembered.
+    remembered: Duration,
     draining: bool,
 }
 
@@ -46,14 +46,14 @@ impl<P> std::fmt::Debug for Registry<P> {
     }
 }
 
-impl<P> Default for Registry<P> {
-    fn default() -> Self {
-        let (sessions, counts) = (HashMap::new(), HashMap::new());
-        Self { sessions, counts, ended: VecDeque::new(), draining: false }
-    }
-}
-
 impl<P: Eq + Hash + Clone> Registry<P> {
+    /// An empty one. Sessions that have ended well are remembered for so long: longer than the peer may be out of reach
+    /// without having heard of the end.
+    pub fn new(remembered: Duration) -> Self {
+        let (sessions, counts) = (HashMap::new(), HashMap::new());
+        Self { sessions, counts, ended: VecDeque::new(), remembered, draining: false }
+    }
+
     /// From now on nothing new is opened.
     pub fn drain(&mut self) {
         self.draining = true;
@@ -94,30 +94,21 @@ impl<P: Eq + Hash + Clone> Registry<P> {
     }
 
     /// A process of the peer has shown itself: the sessions with another of its processes, which have ended by that.
-    /// Those whose process was not known yet are with this one.
-    pub fn on_boot(&mut self, peer: &P, boot: BootId) -> Vec<SessionId> {
-        let mut over = Vec::new();
-        for (session, known) in self.sessions.iter_mut().filter(|(_, known)| known.peer == *peer) {
-            match known.boot {
-                None => known.boot = Some(boot),
-                Some(before) if before != boot => over.push(*session),
-                Some(_) => {}
-            }
-        }
+    /// Those that were attached nowhere yet go to whichever process answers.
+    pub fn on_boot(&self, peer: &P, boot: BootId) -> Vec<SessionId> {
+        let is_over =
+            |known: &Known<P>| known.peer == *peer && known.boot.is_some_and(|before| before != boot);
+        let over = self.sessions.iter().filter(|(_, known)| is_over(known));
+        let mut over: Vec<SessionId> = over.map(|(session, _)| *session).collect();
         over.sort_unstable();
         over
     }
 
-    /// Sessions with a peer: to be ended if it is revoked.
-    pub fn with(&self, peer: &P) -> Vec<SessionId> {
-        let mut found: Vec<SessionId> = self
-            .sessions
-            .iter()
-            .filter(|(_, known)| known.peer == *peer)
-            .map(|(session, _)| *session)
-            .collect();
-        found.sort_unstable();
-        found
+    /// A session that was opened here was attached to a process of the peer for the first time, or again.
+    pub fn attached(&mut self, session: SessionId, boot: BootId) {
+        if let Some(known) = self.sessions.get_mut(&session) {
+            known.boot = Some(boot);
+        }
     }
 
     /// A session has ended; one that ended well is remembered, in case the peer has not heard the last word.
@@ -137,7 +128,7 @@ impl<P: Eq + Hash + Clone> Registry<P> {
 
     /// Forgets what has been remembered for long enough.
     fn forget(&mut self, now: Instant) {
-        let is_old = |at: &Instant| now.saturating_duration_since(*at) >= REMEMBERED;
+        let is_old = |at: &Instant| now.saturating_duration_since(*at) >= self.remembered;
         while self.ended.len() > REMEMBERED_MAX || self.ended.front().is_some_and(|(at, ..)| is_old(at)) {
             self.ended.pop_front();
         }
@@ -161,6 +152,7 @@ mod tests {
 
     const BOOT: BootId = BootId([1; 16]);
     const OTHER: BootId = BootId([2; 16]);
+    const REMEMBERED: Duration = Duration::from_secs(600);
 
     fn id(number: u8) -> SessionId {
         SessionId([number; 16])
@@ -179,7 +171,7 @@ mod tests {
 
     #[test]
     fn sessions_belong_to_whom_they_were_opened_with() {
-        let mut registry = Registry::default();
+        let mut registry = Registry::new(REMEMBERED);
         assert_eq!(registry.answer(&attach(1, false), &"web1", BOOT), Answer::Open);
         assert_eq!(registry.answer(&attach(1, true), &"web1", BOOT), Answer::Refused(Code::UnknownSession));
         registry.insert(id(1), "web1", Some(BOOT));
@@ -194,18 +186,20 @@ mod tests {
 
     #[test]
     fn another_process_ends_the_sessions_with_the_one_before() {
-        let mut registry = Registry::default();
+        let mut registry = Registry::new(REMEMBERED);
         registry.insert(id(1), "web1", Some(BOOT));
         registry.insert(id(2), "web1", None);
         registry.insert(id(3), "web2", Some(BOOT));
+        registry.insert(id(4), "web1", None);
+        registry.attached(id(4), BOOT);
         assert_eq!(registry.on_boot(&"web1", BOOT), []);
-        assert_eq!(registry.on_boot(&"web1", OTHER), [id(1), id(2)]);
-        assert_eq!(registry.with(&"web1"), [id(1), id(2)]);
+        // The second was attached to no process: it goes to the new one.
+        assert_eq!(registry.on_boot(&"web1", OTHER), [id(1), id(4)]);
     }
 
     #[test]
     fn what_has_ended_well_is_remembered_for_a_while() {
-        let (start, mut registry) = (Instant::now(), Registry::default());
+        let (start, mut registry) = (Instant::now(), Registry::new(REMEMBERED));
         for (number, well) in [(1, true), (2, false)] {
             registry.insert(id(number), "web1", Some(BOOT));
             registry.remove(id(number), well, start);
@@ -219,7 +213,7 @@ mod tests {
 
     #[test]
     fn sessions_are_bounded_and_so_is_what_is_remembered() {
-        let (start, mut registry) = (Instant::now(), Registry::default());
+        let (start, mut registry) = (Instant::now(), Registry::new(REMEMBERED));
         let wide = |number: usize| {
             let mut bytes = [0; 16];
             bytes[..8].copy_from_slice(&(number as u64).to_le_bytes());

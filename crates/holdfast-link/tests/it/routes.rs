@@ -29,3 +29,32 @@ async fn a_new_process_knows_what_the_one_before_has_learned() {
         assert!(has(&at.to_string()) && has(&places[0].to_string()), "run {run}: {kept}");
     }
 }
+
+#[tokio::test]
+async fn who_stops_is_heard_by_a_peer_that_is_sending() {
+    use tokio::io::AsyncWriteExt;
+    let site = Site::new();
+    for _ in 0..20 {
+        let (client, server) = (site.start(&web1()), site.start(&store1()));
+        let at = server.listen(anywhere()).await.unwrap();
+        client.set_places(&store1(), vec![Place::Address(at)]);
+        let mut session = client.connect(&store1(), Class::Bulk, "x").await.unwrap();
+        let mut there = server.incoming().await.unwrap();
+        let sending = tokio::spawn(async move {
+            let piece = vec![7; 1 << 16];
+            let error = loop {
+                if let Err(error) = session.write_all(&piece).await {
+                    break error;
+                }
+            };
+            (session.end(), error)
+        });
+        // Bytes are under way, and go on coming while the last words are said.
+        tokio::io::copy(&mut tokio::io::AsyncReadExt::take(&mut there, 8 << 20), &mut tokio::io::sink())
+            .await
+            .unwrap();
+        server.drain(std::time::Duration::ZERO).await;
+        let (end, error) = sending.await.unwrap();
+        assert_eq!(end, Some(holdfast_link::session::machine::End::PeerStopped), "{error}");
+    }
+}
