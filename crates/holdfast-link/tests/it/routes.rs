@@ -54,7 +54,9 @@ async fn who_stops_is_heard_by_a_peer_that_is_sending() {
             .await
             .unwrap();
         server.drain(std::time::Duration::ZERO).await;
-        let (end, error) = sending.await.unwrap();
+        // Unheard, it would wait for the peer for a day.
+        let sent = tokio::time::timeout(std::time::Duration::from_secs(30), sending).await;
+        let (end, error) = sent.expect("the last words were not heard").unwrap();
         assert_eq!(end, Some(holdfast_link::session::machine::End::PeerStopped), "{error}");
     }
 }
