@@ -1,8 +1,8 @@
 //! Connections between hosts that outlive their sockets.
 //!
-//! [`identity`] says who hosts are and how they prove it. [`route`] says how a host is reached, [`connection`] whether one lives, [`session`] what goes over it. These three are machines: they do no I/O, start no task and
-//! read no clock. They take events and the time, and say what to do and when to be asked again. What drives them is not
-//! built yet (docs/roadmap.md).
+//! [`identity`] says who hosts are and how they prove it. [`route`] says how a host is reached, [`connection`] whether one
+//! lives, [`session`] what goes over it: these three are machines, which do no I/O, start no task and read no clock. They take
+//! events and the time, and say what to do and when to be asked again. [`net`] drives them, and [`rpc`] calls over sessions.
 
 pub mod connection;
 pub mod identity;

@@ -441,12 +441,6 @@ impl State {
         Some(list)
     }
 
-    /// Whether it has asked for a connection and has no answer yet.
-    #[cfg(test)]
-    pub(super) fn asks(&self) -> bool {
-        self.machine.attached().is_none() && !self.pumps.is_empty()
-    }
-
     pub(super) fn has_in_flight(&self) -> bool {
         self.machine.counts().in_flight > 0
     }

@@ -538,35 +538,6 @@ async fn memory_is_given_back_when_nothing_moves() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_that_is_given_up_while_it_is_asked_for_is_given_up_at_the_peer_too() {
-    let lab = Lab::new();
-    let (client, server, here, there) = lab.pair().await;
-    // The answer to ATTACH does not come; the peer has the session all the same.
-    let late = client.open(&store1(), Class::Control, "late").unwrap();
-    let begun = server.incoming();
-    let late_there = tokio::select! {
-        session = begun => session.unwrap(),
-        () = async {
-            loop {
-                // From the moment that ATTACH may be under way.
-                if late.core().look(|state| state.asks()) {
-                    lab.sim.hole(SERVER, CLIENT, true);
-                    std::future::pending::<()>().await;
-                }
-                tokio::task::yield_now().await;
-            }
-        } => unreachable!(),
-    };
-    drop(late);
-    lab.sim.hole(SERVER, CLIENT, false);
-    let begun = Instant::now();
-    let end = late_there.ended().await;
-    assert!(matches!(end, End::AbortedByPeer(_)), "{end}");
-    assert!(begun.elapsed() < second(10), "{:?}", begun.elapsed());
-    drop((here, there));
-}
-
-#[tokio::test(start_paused = true)]
 async fn what_was_written_waits_for_a_reader_who_comes_late() {
     let lab = Lab::new();
     let (_client, _server, mut here, mut there) = lab.pair().await;

@@ -31,7 +31,7 @@
 mod admit;
 mod attach;
 pub mod changes;
-mod clock;
+pub(crate) mod clock;
 mod core;
 pub mod dial;
 pub mod enrol;

@@ -8,10 +8,10 @@ use holdfast_proto::services::primary_client::PrimaryClient;
 use holdfast_proto::services::{MESSAGE_MAX, Order, Report};
 use holdfast_proto::session::Class;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::channel;
+use crate::net::clock::after;
 use crate::identity::Identity;
 use crate::net::handle::Watch;
 use crate::net::link::Link;
@@ -62,7 +62,8 @@ pub async fn keep(link: &Arc<Link>, primary: &Identity, attendant: &mut impl Att
             Ok(()) => pause = PAUSE_MIN,
             Err(why) => {
                 attendant.ended(&why);
-                sleep(pause.mul_f64(0.75 + jitter() / 2.0)).await;
+                // Nothing else tells that it would go better now: the session has seen to routes and changes already.
+                after(pause.mul_f64(0.75 + jitter() / 2.0)).await;
                 pause = (pause * 2).min(PAUSE_MAX);
             }
         }
