@@ -1,0 +1,324 @@
+//! The job machine: each rule of docs/jobs.md by name, random histories, and every short history there is.
+
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::attempt::Kind;
+
+const IMAGE: ImageId = ImageId([7; 16]);
+
+fn at(millis: u64) -> Now {
+    Now { run_millis: millis, day_millis: 1_000_000_000 + millis }
+}
+
+fn epoch(counter: u64) -> Epoch {
+    Epoch { incarnation: 1, counter }
+}
+
+fn ended(kind: Kind) -> Outcome {
+    let image = matches!(kind, Kind::Done | Kind::Partly).then_some(IMAGE);
+    Outcome { kind, cause: String::new(), image }
+}
+
+/// A job with an attempt that its client works on.
+fn running() -> Job {
+    let mut job = Job::new(Rules::default(), at(0));
+    assert!(job.on(Event::Begin { incarnation: 1 }, at(0)).contains(&Action::Start(epoch(1))));
+    job.on(Event::Accepted(epoch(1)), at(10));
+    job
+}
+
+fn status(job: &Job) -> Option<Status> {
+    match job.state() {
+        State::Done { status } => Some(*status),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_job_that_goes_well_is_done_once_and_settled() {
+    let mut job = running();
+    let actions = job.on(Event::Ended(epoch(1), ended(Kind::Partly)), at(20));
+    assert!(actions.contains(&Action::Settle(epoch(1))));
+    assert_eq!((status(&job), job.image()), (Some(Status::Partly), Some(IMAGE)));
+    // Said again, since the settlement was lost.
+    assert_eq!(job.on(Event::Ended(epoch(1), ended(Kind::Partly)), at(30)), [Action::Settle(epoch(1))]);
+    assert_eq!(status(&job), Some(Status::Partly));
+}
+
+#[test]
+fn a_lost_connection_changes_nothing_but_what_is_shown() {
+    let mut job = running();
+    job.on(Event::Silent(Host::Client), at(1_000));
+    assert_eq!(job.next_wake(), Some(1_000 + WAITING_MILLIS));
+    assert_eq!(job.on(Event::Tick, at(16_000)), [Action::Note(Note::Waiting(Host::Client))]);
+    assert_eq!(job.on(Event::Tick, at(20 * 3_600_000)), []);
+    let back = job.on(Event::Attends { host: Host::Client, runs: true }, at(20 * 3_600_000));
+    assert_eq!(back, [Action::Note(Note::Back(Host::Client))]);
+    assert_eq!(job.epoch(), Some(epoch(1)));
+}
+
+#[test]
+fn a_host_that_stays_away_longer_than_the_limit_ends_the_attempt_and_its_image_is_still_welcome() {
+    let mut job = running();
+    job.on(Event::Silent(Host::Client), at(0));
+    let actions = job.on(Event::Tick, at(24 * 3_600_000));
+    assert!(actions.contains(&Action::Cancel(epoch(1))));
+    assert!(matches!(job.state(), State::Incomplete { .. }));
+    let actions = job.on(Event::Ended(epoch(1), ended(Kind::Done)), at(25 * 3_600_000));
+    assert!(actions.contains(&Action::Note(Note::Late(epoch(1)))), "{actions:?}");
+    assert_eq!(status(&job), Some(Status::Done));
+}
+
+#[test]
+fn a_lost_process_begins_anew_at_once_and_costs_a_try_only_without_a_checkpoint() {
+    let mut job = running();
+    for counter in 1..20 {
+        job.on(Event::Progress { epoch: epoch(counter), checkpoint: true }, at(counter));
+        let actions = job.on(Event::Attends { host: Host::Client, runs: false }, at(counter));
+        assert!(actions.contains(&Action::Start(epoch(counter + 1))), "{actions:?}");
+    }
+    for counter in 20..24 {
+        assert_eq!(job.epoch(), Some(epoch(counter)), "still tried");
+        job.on(Event::Accepted(epoch(counter)), at(counter));
+        job.on(Event::Attends { host: Host::Client, runs: false }, at(counter));
+    }
+    assert_eq!(status(&job), Some(Status::ConnectionBroken), "four in a row without a checkpoint");
+}
+
+#[test]
+fn an_order_that_was_not_taken_up_is_given_again_as_the_same_attempt() {
+    let mut job = Job::new(Rules::default(), at(0));
+    job.on(Event::Begin { incarnation: 1 }, at(0));
+    let attends = Event::Attends { host: Host::Client, runs: false };
+    assert_eq!(job.on(attends, at(5)), [Action::Start(epoch(1))]);
+    assert_eq!(job.on(Event::Tick, at(ORDER_MILLIS)), []);
+    assert_eq!(job.on(Event::Tick, at(5 + ORDER_MILLIS)), [Action::Start(epoch(1))]);
+}
+
+#[test]
+fn what_may_pass_is_tried_again_and_what_will_not_is_not() {
+    let mut job = running();
+    for counter in 1..4 {
+        job.on(Event::Ended(epoch(counter), ended(Kind::VaultFull)), at(counter * 100_000));
+        let next = counter * 100_000 + 60_000;
+        assert_eq!(*job.state(), State::Incomplete { next });
+        assert_eq!(job.next_wake(), Some(next));
+        job.on(Event::Tick, at(next));
+        assert_eq!(*job.state(), State::Queued);
+        job.on(Event::Begin { incarnation: 1 }, at(next));
+    }
+    job.on(Event::Ended(epoch(4), ended(Kind::VaultFull)), at(500_000));
+    assert_eq!(status(&job), Some(Status::VaultFull));
+
+    let mut job = running();
+    job.on(Event::Ended(epoch(1), ended(Kind::NoFiles)), at(20));
+    assert_eq!(status(&job), Some(Status::NoFiles));
+    assert_eq!(job.on(Event::Retry, at(30)), [Action::Note(Note::Retried)]);
+    assert_eq!(*job.state(), State::Queued);
+}
+
+#[test]
+fn a_lost_answer_to_commit_is_no_failure() {
+    for kind in [Kind::MediaLost, Kind::VaultFailed, Kind::NotConnected, Kind::Defect] {
+        let mut job = running();
+        assert_eq!(job.on(Event::Committed(epoch(1), IMAGE), at(20)), [Action::Settle(epoch(1))]);
+        job.on(Event::Ended(epoch(1), ended(kind)), at(30));
+        assert_eq!(status(&job), Some(Status::Done), "{kind:?}");
+    }
+}
+
+#[test]
+fn cancel_is_final_at_once_with_a_dead_peer_too() {
+    let mut job = running();
+    job.on(Event::Silent(Host::Client), at(20));
+    assert!(job.on(Event::Cancel, at(30)).contains(&Action::Cancel(epoch(1))));
+    assert_eq!(status(&job), Some(Status::Cancelled));
+    job.on(Event::Ended(epoch(1), ended(Kind::Done)), at(40));
+    assert_eq!((status(&job), job.image()), (Some(Status::Cancelled), Some(IMAGE)), "kept and shown");
+}
+
+#[test]
+fn a_job_without_progress_is_shown_and_ended_only_if_the_policy_says_so() {
+    let mut job = running();
+    assert_eq!(job.on(Event::Tick, at(10 + STALLED_MILLIS)), [Action::Note(Note::Stalled)]);
+    assert_eq!(job.on(Event::Tick, at(100 * STALLED_MILLIS)), []);
+    let moved = Event::Progress { epoch: epoch(1), checkpoint: false };
+    assert_eq!(job.on(moved, at(100 * STALLED_MILLIS)), [Action::Note(Note::Moving)]);
+
+    let rules = Rules { stall_millis: Some(5_000), ..Rules::default() };
+    let mut job = Job::new(rules, at(0));
+    job.on(Event::Begin { incarnation: 1 }, at(0));
+    job.on(Event::Accepted(epoch(1)), at(0));
+    assert!(job.on(Event::Tick, at(5_000)).contains(&Action::Cancel(epoch(1))));
+}
+
+#[test]
+fn a_window_that_ends_is_for_jobs_that_never_began() {
+    let mut job = Job::new(Rules::default(), at(0));
+    job.on(Event::WindowOver, at(1));
+    assert_eq!(status(&job), Some(Status::WindowOver));
+    let mut job = running();
+    assert_eq!(job.on(Event::WindowOver, at(20)), []);
+}
+
+#[test]
+fn a_new_process_of_the_primary_server_goes_on_with_the_same_attempt() {
+    let mut job = running();
+    let stored = serde_json::to_string(&job).unwrap();
+    job = serde_json::from_str(&stored).unwrap();
+    job.resume(Now { run_millis: 3, day_millis: at(99).day_millis });
+    assert!(job.next_wake().is_some_and(|wake| wake > 3), "hosts have time to come back");
+    assert_eq!(job.on(Event::Attends { host: Host::Client, runs: true }, at(10)), []);
+    assert_eq!(job.epoch(), Some(epoch(1)));
+    job.on(Event::Ended(epoch(1), ended(Kind::Done)), at(20));
+    assert_eq!(status(&job), Some(Status::Done));
+}
+
+// ---- histories ----
+
+/// What must hold after every event.
+struct Checker {
+    given: HashSet<Epoch>,
+    highest: Option<Epoch>,
+    before: Option<Status>,
+    image: Option<ImageId>,
+}
+
+impl Checker {
+    fn new() -> Self {
+        Self { given: HashSet::new(), highest: None, before: None, image: None }
+    }
+
+    fn check(&mut self, job: &Job, event: &Event, actions: &[Action]) {
+        for action in actions {
+            if let Action::Note(Note::Begun(epoch)) = action {
+                assert!(self.given.insert(*epoch), "{epoch} was given out twice");
+                assert!(self.highest < Some(*epoch), "epochs only grow");
+                self.highest = Some(*epoch);
+            }
+            if let Action::Start(epoch) = action {
+                assert_eq!(Some(*epoch), job.epoch(), "only the last attempt is ordered");
+            }
+        }
+        if let Event::Ended(epoch, _) | Event::Committed(epoch, _) = event {
+            assert!(actions.contains(&Action::Settle(*epoch)), "whoever reports is told to stop");
+        }
+        assert!(self.image.is_none() || job.image().is_some(), "an image is never forgotten");
+        let now = status(job);
+        match (self.before, now) {
+            (Some(was), _) if was.is_success() => assert_eq!(now, Some(was), "success stays"),
+            (Some(Status::Cancelled), None) => assert_eq!(*event, Event::Retry),
+            (Some(Status::Cancelled), now) => assert_eq!(now, Some(Status::Cancelled)),
+            (Some(was), None) => assert_eq!(*event, Event::Retry, "{was}"),
+            (Some(was), Some(now)) if was != now => assert!(now.is_success(), "{was} became {now}"),
+            _ => {}
+        }
+        if *event == Event::Cancel {
+            assert!(job.is_done(), "cancel ends");
+        }
+        if let State::Active(_) | State::Incomplete { .. } = job.state() {
+            assert!(job.next_wake().is_some(), "nothing waits without a bound");
+        }
+        (self.before, self.image) = (now, job.image());
+    }
+}
+
+fn events() -> impl Strategy<Value = Event> {
+    let epochs = (1..5u64).prop_map(epoch);
+    let hosts = prop_oneof![Just(Host::Client), Just(Host::Media)];
+    let kinds = prop_oneof![
+        Just(Kind::Done),
+        Just(Kind::Partly),
+        Just(Kind::Cancelled),
+        Just(Kind::MediaLost),
+        Just(Kind::Fenced),
+        Just(Kind::VaultFull),
+        Just(Kind::NoFiles),
+    ];
+    prop_oneof![
+        4 => Just(Event::Begin { incarnation: 1 }),
+        3 => epochs.clone().prop_map(Event::Accepted),
+        3 => (epochs.clone(), any::<bool>())
+            .prop_map(|(epoch, checkpoint)| Event::Progress { epoch, checkpoint }),
+        3 => (hosts.clone(), any::<bool>()).prop_map(|(host, runs)| Event::Attends { host, runs }),
+        2 => hosts.prop_map(Event::Silent),
+        3 => (epochs.clone(), kinds).prop_map(|(epoch, kind)| Event::Ended(epoch, ended(kind))),
+        1 => epochs.prop_map(|epoch| Event::Committed(epoch, IMAGE)),
+        1 => Just(Event::Cancel),
+        1 => Just(Event::Retry),
+        1 => Just(Event::WindowOver),
+        4 => Just(Event::Tick),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_the_rules_hold(
+        history in prop::collection::vec((events(), 0..100_000_000u64), 0..60),
+    ) {
+        let (mut job, mut checker, mut time) = (Job::new(Rules::default(), at(0)), Checker::new(), 0);
+        for (event, passes) in history {
+            time += passes;
+            let actions = job.on(event.clone(), at(time));
+            checker.check(&job, &event, &actions);
+            // Stored and read back it is the same job.
+            let stored = serde_json::to_string(&job).unwrap();
+            prop_assert_eq!(&serde_json::from_str::<Job>(&stored).unwrap(), &job);
+        }
+    }
+}
+
+/// Every history of a small alphabet up to this length, states that are the same looked at once.
+#[test]
+fn every_short_history_keeps_the_rules() {
+    const LENGTH: usize = 8;
+    let alphabet = || {
+        let mut events = vec![
+            Event::Begin { incarnation: 1 },
+            Event::Attends { host: Host::Client, runs: true },
+            Event::Attends { host: Host::Client, runs: false },
+            Event::Silent(Host::Client),
+            Event::Cancel,
+            Event::Retry,
+            Event::Tick,
+        ];
+        for counter in [1, 2] {
+            events.push(Event::Accepted(epoch(counter)));
+            events.push(Event::Committed(epoch(counter), IMAGE));
+            events.push(Event::Ended(epoch(counter), ended(Kind::Done)));
+            events.push(Event::Ended(epoch(counter), ended(Kind::MediaLost)));
+        }
+        events
+    };
+    let rules = Rules { tries: Tries { count: 2, per_millis: 1_000_000, delay_millis: 5 }, ..Rules::default() };
+    // Each step takes a second, so that the depth is the time.
+    let mut states: Vec<(Job, Option<Status>)> = vec![(Job::new(rules, at(0)), None)];
+    let mut looked = 0usize;
+    for depth in 1..=LENGTH {
+        let mut seen = HashSet::new();
+        let mut next = Vec::new();
+        for (job, before) in &states {
+            for event in alphabet() {
+                let mut job = job.clone();
+                let mut checker = Checker {
+                    given: HashSet::new(),
+                    highest: job.epoch(),
+                    before: *before,
+                    image: job.image(),
+                };
+                let actions = job.on(event.clone(), at(depth as u64 * 1_000));
+                checker.check(&job, &event, &actions);
+                looked += 1;
+                if seen.insert(serde_json::to_string(&job).unwrap()) {
+                    let after = status(&job);
+                    next.push((job, after));
+                }
+            }
+        }
+        states = next;
+    }
+    assert!(looked > 10_000, "{looked} steps");
+}
