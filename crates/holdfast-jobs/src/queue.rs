@@ -107,7 +107,8 @@ mod tests {
         places.limit(Place::Client("web2".into()), 1);
         places.limit(Place::Storage("disk".into()), 2);
         let absent = Waiting { is_ready: false, ..job(9, 100, "web9") };
-        let waiting = vec![job(1, 0, "web1"), job(2, 5, "web1"), job(3, 0, "web2"), job(4, 0, "web3"), absent];
+        let waiting =
+            vec![job(1, 0, "web1"), job(2, 5, "web1"), job(3, 0, "web2"), job(4, 0, "web3"), absent];
         let choice = choose(waiting, places);
         assert_eq!(choice.begin, [2, 3]);
         assert_eq!(choice.wait[0], (1, Place::Client("web1".into())));

@@ -108,11 +108,18 @@ fn instant(zone: &TimeZone, shown: DateTime) -> Option<Timestamp> {
     let ambiguous = zone.to_ambiguous_timestamp(shown);
     match ambiguous.offset() {
         AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => ambiguous.earlier().ok(),
+        AmbiguousOffset::Gap { .. } if is_left_out(zone, shown.date()) => None,
         AmbiguousOffset::Gap { after, .. } => {
             let before_it = after.to_timestamp(shown).ok()?;
             zone.following(before_it).next().map(|transition| transition.timestamp())
         }
     }
+}
+
+/// Whether a place has never had this day.
+fn is_left_out(zone: &TimeZone, day: Date) -> bool {
+    let ends = [day.at(0, 0, 0, 0), day.at(23, 59, 59, 0)];
+    ends.iter().all(|end| matches!(zone.to_ambiguous_timestamp(*end).offset(), AmbiguousOffset::Gap { .. }))
 }
 
 /// What is due now, if anything: the newest time of any of the schedules that has come since `considered`. Of several that were

@@ -275,10 +275,9 @@ impl Policy {
             within(&format!("{which}.limit"), command.limit, 1_000, 86_400_000)?;
         }
         match self.schedule.iter().find(|line| zones(&line.zone).is_none()) {
-            Some(line) => Err(format!(
-                "there is no time zone {:?}: write it as Europe/Berlin or UTC",
-                line.zone
-            )),
+            Some(line) => {
+                Err(format!("there is no time zone {:?}: write it as Europe/Berlin or UTC", line.zone))
+            }
             None => Ok(()),
         }
     }

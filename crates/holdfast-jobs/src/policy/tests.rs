@@ -82,9 +82,11 @@ fn policies() -> impl Strategy<Value = Policy> {
     let line = ((0..24i8, 0..60i8), 1..128u8, any::<bool>(), prop::option::of(1..10_000u64)).prop_map(
         |((hour, minute), days, full, window)| Line {
             at: Clock(jiff::civil::time(hour, minute, 0, 0)),
-            days: Days::of((0..7).filter(|day| days & (1 << day) != 0).filter_map(|day| {
-                jiff::civil::Weekday::from_monday_zero_offset(day).ok()
-            })),
+            days: Days::of(
+                (0..7)
+                    .filter(|day| days & (1 << day) != 0)
+                    .filter_map(|day| jiff::civil::Weekday::from_monday_zero_offset(day).ok()),
+            ),
             zone: "Europe/Berlin".into(),
             window: window.map(|minutes| Span(minutes * 60_000)),
             full,
@@ -98,25 +100,27 @@ fn policies() -> impl Strategy<Value = Policy> {
         (1..1_000u32, 60_000..1_000_000_000u64, -100..=100i32, prop::option::of(1..9u32)),
         (any::<bool>(), prop::option::of("/[a-z/.]{1,20}"), prop::option::of(1_000..u64::MAX / 2)),
     )
-        .prop_map(|(clients, paths, exclude, schedule, (count, span, priority, jobs), (flag, run, rate))| Policy {
-            clients,
-            paths,
-            exclude,
-            exclude_caches: flag,
-            one_file_system: !flag,
-            storage: "default".into(),
-            schedule,
-            tries: Try { count, per: Span(span), delay: Span(1_000) },
-            ride_out: Span(span),
-            stall_limit: flag.then_some(Span(span)),
-            checkpoint: Checkpoint::default(),
-            priority,
-            jobs,
-            bandwidth: rate.map(Rate),
-            dedup: if flag { Dedup::Shared } else { Dedup::Own },
-            before: run.clone().map(|run| Command { run, limit: limit(), on_failure: OnFailure::Report }),
-            after: None,
-        })
+        .prop_map(
+            |(clients, paths, exclude, schedule, (count, span, priority, jobs), (flag, run, rate))| Policy {
+                clients,
+                paths,
+                exclude,
+                exclude_caches: flag,
+                one_file_system: !flag,
+                storage: "default".into(),
+                schedule,
+                tries: Try { count, per: Span(span), delay: Span(1_000) },
+                ride_out: Span(span),
+                stall_limit: flag.then_some(Span(span)),
+                checkpoint: Checkpoint::default(),
+                priority,
+                jobs,
+                bandwidth: rate.map(Rate),
+                dedup: if flag { Dedup::Shared } else { Dedup::Own },
+                before: run.clone().map(|run| Command { run, limit: limit(), on_failure: OnFailure::Report }),
+                after: None,
+            },
+        )
 }
 
 proptest! {

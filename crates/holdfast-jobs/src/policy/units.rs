@@ -14,8 +14,7 @@ const MILLIS_MAX: u64 = 10 * 366 * 86_400_000;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Span(pub u64);
 
-const SPANS: [(&str, u64); 5] =
-    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const SPANS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 impl std::str::FromStr for Span {
     type Err = String;
@@ -108,7 +107,11 @@ impl std::str::FromStr for Rate {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("{text:?} is no rate: write it as 20MiB/s");
         let size: Size = text.trim().strip_suffix("/s").ok_or_else(wrong)?.parse().map_err(|_| wrong())?;
-        if size.0 < 1_000 { Err(format!("{text:?} is less than 1kB/s: nothing would ever end")) } else { Ok(Self(size.0)) }
+        if size.0 < 1_000 {
+            Err(format!("{text:?} is less than 1kB/s: nothing would ever end"))
+        } else {
+            Ok(Self(size.0))
+        }
     }
 }
 

@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::channel;
-use crate::net::clock::after;
 use crate::identity::Identity;
+use crate::net::clock::after;
 use crate::net::handle::Watch;
 use crate::net::link::Link;
 
