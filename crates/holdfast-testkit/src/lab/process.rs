@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -79,6 +80,9 @@ impl Process {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", namespace]).arg(program).args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A group of its own: when the shell goes that began the lab in the background, the kernel lets go on (SIGCONT) what
+        // is held still in a group that nobody is left to look after.
+        command.process_group(0);
         let mut child = command.spawn().map_err(io(format!("starting {who}")))?;
         let (sender, lines) = sync_channel(LINES_MAX);
         let said = Arc::new(Mutex::new(VecDeque::new()));
