@@ -172,6 +172,8 @@ pub struct Job {
     state: State,
     /// The last epoch that was given out.
     epoch: Option<Epoch>,
+    /// The catalog's, as it was told last: an epoch that follows an older one may not go on with that one's.
+    incarnation: u64,
     failures: Failures,
     #[serde(with = "image")]
     image: Option<ImageId>,
@@ -183,7 +185,7 @@ impl Job {
     /// A new one, queued.
     pub fn new(rules: Rules, now: Now) -> Self {
         let (state, failures) = (State::Queued, Failures::default());
-        Self { rules, state, epoch: None, failures, image: None, at: now }
+        Self { rules, state, epoch: None, incarnation: 0, failures, image: None, at: now }
     }
 
     /// Where it stands.
@@ -206,8 +208,10 @@ impl Job {
         matches!(self.state, State::Done { .. })
     }
 
-    /// Takes it up in a new process of the primary server. All hosts are out of reach as yet; pauses go on where they were.
-    pub fn resume(&mut self, now: Now) {
+    /// Takes it up in a new process of the primary server, with the incarnation of its catalog. All hosts are out of reach as
+    /// yet; pauses go on where they were.
+    pub fn resume(&mut self, incarnation: u64, now: Now) {
+        self.incarnation = self.incarnation.max(incarnation);
         match &mut self.state {
             State::Active(active) => {
                 active.without = [Some(now.run_millis); 2];
@@ -275,13 +279,14 @@ impl Job {
     }
 
     fn begin(&mut self, incarnation: u64, now: Now, actions: &mut Vec<Action>) {
+        self.incarnation = self.incarnation.max(incarnation);
         if self.state == State::Queued {
-            self.start(incarnation, [None; 2], now, actions);
+            self.start([None; 2], now, actions);
         }
     }
 
-    fn start(&mut self, incarnation: u64, without: [Option<u64>; 2], now: Now, actions: &mut Vec<Action>) {
-        let epoch = Epoch::after(self.epoch, incarnation);
+    fn start(&mut self, without: [Option<u64>; 2], now: Now, actions: &mut Vec<Action>) {
+        let epoch = Epoch::after(self.epoch, self.incarnation);
         self.epoch = Some(epoch);
         self.state = State::Active(Active {
             epoch,
@@ -344,9 +349,13 @@ impl Job {
         let State::Active(active) = &self.state else { return };
         let (epoch, without, free) = (active.epoch, active.without, active.checkpointed);
         actions.push(Action::Note(Note::Lost(epoch, host)));
+        if self.image.is_some() {
+            // The media server has the image; only the client's words are lost with its process.
+            return self.done(Status::Done, actions);
+        }
         let next = if free { Some(now.run_millis) } else { self.failures.add(&self.rules.tries, now) };
         match next {
-            Some(_) => self.start(epoch.incarnation, without, now, actions),
+            Some(_) => self.start(without, now, actions),
             None => self.done(Status::ConnectionBroken, actions),
         }
     }
@@ -362,7 +371,7 @@ impl Job {
             return;
         }
         self.image = outcome.image.or(self.image);
-        let (verdict, incarnation) = (outcome.kind.verdict(), epoch.incarnation);
+        let verdict = outcome.kind.verdict();
         actions.push(Action::Note(Note::Ended(epoch, outcome)));
         match verdict {
             Verdict::Done(status) if status.is_success() => self.done(status, actions),
@@ -373,7 +382,7 @@ impl Job {
                 let free = self.active(epoch).is_some_and(|active| active.checkpointed);
                 if free || self.failures.add(&self.rules.tries, now).is_some() {
                     let without = self.active(epoch).map_or([None; 2], |active| active.without);
-                    self.start(incarnation, without, now, actions);
+                    self.start(without, now, actions);
                 } else {
                     self.done(Status::ConnectionBroken, actions);
                 }
@@ -383,6 +392,10 @@ impl Job {
     }
 
     fn again(&mut self, status: Status, now: Now, actions: &mut Vec<Action>) {
+        if self.image.is_some() {
+            // The media server has the image; only the client's words are missing.
+            return self.done(Status::Done, actions);
+        }
         match self.failures.add(&self.rules.tries, now) {
             Some(next) => self.state = State::Incomplete { next },
             None => self.done(status, actions),
@@ -464,11 +477,7 @@ impl Job {
             if passed(since, rules.ride_out_millis) {
                 let epoch = active.epoch;
                 actions.push(Action::Cancel(epoch));
-                return match self.image {
-                    // The media server has the image; only the client's words are missing.
-                    Some(_) => self.done(Status::Done, actions),
-                    None => self.again(Status::ConnectionBroken, now, actions),
-                };
+                return self.again(Status::ConnectionBroken, now, actions);
             }
             if passed(since, WAITING_MILLIS) && !std::mem::replace(&mut active.is_waiting, true) {
                 actions.push(Action::Note(Note::Waiting(host)));

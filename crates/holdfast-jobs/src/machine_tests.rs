@@ -131,6 +131,39 @@ fn a_lost_answer_to_commit_is_no_failure() {
 }
 
 #[test]
+fn a_client_that_is_lost_or_hangs_after_the_commit_takes_nothing_back() {
+    let stall = Rules { stall_millis: Some(60_000), ..Rules::default() };
+    for count in [1, 4] {
+        let rules = Rules { tries: Tries { count, ..Tries::default() }, ..stall };
+        for event in [Event::Attends { host: Host::Client, runs: false }, Event::Tick] {
+            let mut job = Job::new(rules, at(0));
+            job.on(Event::Begin { incarnation: 1 }, at(0));
+            job.on(Event::Accepted(epoch(1)), at(10));
+            job.on(Event::Committed(epoch(1), IMAGE), at(20));
+            let actions = job.on(event, at(100_000));
+            assert_eq!((status(&job), job.image()), (Some(Status::Done), Some(IMAGE)));
+            assert!(!actions.iter().any(|action| matches!(action, Action::Start(_))), "{actions:?}");
+        }
+    }
+}
+
+#[test]
+fn after_a_catalog_was_restored_no_epoch_of_before_is_given_again() {
+    for lost in
+        [Event::Attends { host: Host::Client, runs: false }, Event::Ended(epoch(1), ended(Kind::MediaLost))]
+    {
+        let mut before = running();
+        // From a copy that was made before the second attempt began.
+        let mut restored = before.clone();
+        before.on(lost.clone(), at(20));
+        restored.resume(2, at(100));
+        restored.on(lost, at(110));
+        assert_eq!(before.epoch(), Some(epoch(2)));
+        assert_eq!(restored.epoch(), Some(Epoch { incarnation: 2, counter: 1 }));
+    }
+}
+
+#[test]
 fn cancel_is_final_at_once_with_a_dead_peer_too() {
     let mut job = running();
     job.on(Event::Silent(Host::Client), at(20));
@@ -169,7 +202,7 @@ fn a_new_process_of_the_primary_server_goes_on_with_the_same_attempt() {
     let mut job = running();
     let stored = serde_json::to_string(&job).unwrap();
     job = serde_json::from_str(&stored).unwrap();
-    job.resume(Now { run_millis: 3, day_millis: at(99).day_millis });
+    job.resume(1, Now { run_millis: 3, day_millis: at(99).day_millis });
     assert!(job.next_wake().is_some_and(|wake| wake > 3), "hosts have time to come back");
     assert_eq!(job.on(Event::Attends { host: Host::Client, runs: true }, at(10)), []);
     assert_eq!(job.epoch(), Some(epoch(1)));
@@ -208,6 +241,12 @@ impl Checker {
         }
         assert!(self.image.is_none() || job.image().is_some(), "an image is never forgotten");
         let now = status(job);
+        if job.image().is_some() {
+            let begins = actions.iter().any(|action| matches!(action, Action::Note(Note::Begun(_))));
+            assert!(!begins, "work that is finished is not begun again");
+            let is_true = now.is_none_or(|now| now.is_success() || now == Status::Cancelled);
+            assert!(is_true, "finished work is reported as {now:?}");
+        }
         match (self.before, now) {
             (Some(was), _) if was.is_success() => assert_eq!(now, Some(was), "success stays"),
             (Some(Status::Cancelled), None) => assert_eq!(*event, Event::Retry),
