@@ -18,7 +18,9 @@ pub mod cancel;
 pub mod depot;
 pub mod embedded;
 
+pub mod network;
 pub mod progress;
+pub mod remote;
 
 pub mod restore;
 pub mod source;
