@@ -38,7 +38,7 @@ pub(super) fn reason(text: &str) -> String {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    holdfast_types::sanitise(text[..end].as_bytes()).to_string()
+    holdfast_types::sanitise(&text.as_bytes()[..end]).to_string()
 }
 
 #[cfg(test)]

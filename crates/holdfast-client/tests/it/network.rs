@@ -128,6 +128,13 @@ impl Lab {
         network::restore(self.connect().client, ticket, &request, &progress, &self.ears, &cancel)
     }
 
+    /// Waits until a group has come to the media server.
+    fn wait_for_group(&self) {
+        let arrived =
+            async { tokio::time::timeout(Duration::from_secs(60), self.fake.arrived.notified()).await };
+        self.runtime.block_on(arrived).unwrap();
+    }
+
     fn bytes_read(&self) -> u64 {
         self.progress.bytes_read.swap(0, SeqCst)
     }
@@ -245,7 +252,7 @@ fn a_later_attempt_fences_this_one() {
     lab.fake.slow.store(300, SeqCst);
     let error = std::thread::scope(|scope| {
         let first = scope.spawn(|| lab.back_up(1, 1));
-        std::thread::sleep(Duration::from_millis(200));
+        lab.wait_for_group();
         lab.back_up(1, 2).unwrap();
         first.join().unwrap().unwrap_err()
     });
@@ -261,7 +268,7 @@ fn a_connection_that_ends_ends_all_waiting() {
     let begin = Instant::now();
     let error = std::thread::scope(|scope| {
         let run = scope.spawn(|| lab.back_up_on(&connection, (1, 1), &CancelFlag::new()));
-        std::thread::sleep(Duration::from_millis(300));
+        lab.wait_for_group();
         connection.server.abort();
         run.join().unwrap().unwrap_err()
     });
@@ -278,7 +285,7 @@ fn cancelling_ends_it_while_the_media_server_is_silent() {
     let begin = Instant::now();
     let error = std::thread::scope(|scope| {
         let run = scope.spawn(|| lab.back_up_on(&lab.connect(), (1, 1), &cancel));
-        std::thread::sleep(Duration::from_millis(300));
+        lab.wait_for_group();
         cancel.cancel();
         run.join().unwrap().unwrap_err()
     });

@@ -52,6 +52,8 @@ pub(crate) struct Fake {
     pub(crate) slow: Arc<AtomicU64>,
     pub(crate) in_flight: Arc<AtomicUsize>,
     pub(crate) in_flight_max: Arc<AtomicUsize>,
+    /// A group has come.
+    pub(crate) arrived: Arc<tokio::sync::Notify>,
     pub(crate) nodes_asked: Arc<AtomicUsize>,
     pub(crate) claimed: Arc<AtomicUsize>,
 }
@@ -244,7 +246,8 @@ impl media_server::Media for Fake {
             let answering = fake.clone();
             tokio::spawn(async move {
                 while let Some(request) = queue.recv().await {
-                    tokio::time::sleep(Duration::from_millis(answering.slow.load(SeqCst))).await;
+                    let slow = Duration::from_millis(answering.slow.load(SeqCst));
+                    let _ = tokio::time::timeout(slow, std::future::pending::<()>()).await;
                     answering.in_flight.fetch_sub(1, SeqCst);
                     if out.send(answering.take(request)).await.is_err() {
                         return;
@@ -254,6 +257,7 @@ impl media_server::Media for Fake {
             while let Ok(Some(request)) = groups.message().await {
                 let now = fake.in_flight.fetch_add(1, SeqCst) + 1;
                 fake.in_flight_max.fetch_max(now, SeqCst);
+                fake.arrived.notify_one();
                 if arrived.send(request).is_err() {
                     return;
                 }
