@@ -5,14 +5,16 @@
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use holdfast_format::manifest::Root as ManifestRoot;
 use holdfast_format::record::ImageRecord;
 use holdfast_types::JobId;
 use holdfast_vault::{ImageDraft, Vault};
 
-use crate::backup::{self, Domain, Options, Parent};
-use crate::depot::{Error as DepotError, WriteDepot};
+use crate::backup::{self, Domain, Job, Options, Parent};
+use crate::cancel::CancelFlag;
+use crate::depot::{Error as DepotError, LocalDepot, Pending, WriteDepot};
 use crate::progress::{Progress, Watcher};
-use crate::source::{Root, RootError, SelectError, Selection, normalise_roots};
+use crate::source::{Chosen, ChosenError, Selection};
 
 /// What is to be backed up.
 #[derive(Clone, Debug)]
@@ -36,15 +38,9 @@ pub struct Request {
 /// Why there is no image.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A path cannot be backed up.
+    /// A path or a pattern is wrong.
     #[error(transparent)]
-    Root(#[from] RootError),
-    /// A pattern is wrong.
-    #[error(transparent)]
-    Select(#[from] SelectError),
-    /// The current directory is gone.
-    #[error("cannot tell the current directory: {0}")]
-    Cwd(#[source] std::io::Error),
+    Chosen(#[from] ChosenError),
     /// The backup ended early.
     #[error(transparent)]
     Backup(#[from] backup::Error),
@@ -61,17 +57,13 @@ pub fn backup(
     progress: &Progress,
     watcher: &dyn Watcher,
 ) -> Result<ImageRecord, Error> {
-    let cwd = std::env::current_dir().map_err(Error::Cwd)?;
-    let roots = normalise_roots(&request.paths, &cwd)?;
-    let selection = Selection {
+    let chosen = Chosen::new(&Selection {
         roots: request.paths.clone(),
         excludes: request.excludes.clone(),
         exclude_caches: request.exclude_caches,
         one_file_system: request.one_file_system,
-    };
-    let selector = selection.compile()?;
-    let paths: Vec<Vec<u8>> =
-        roots.iter().filter(|root| !root.nested).map(|root| root.path.clone()).collect();
+    })?;
+    let paths = chosen.paths();
     let parent = find_parent(vault, &request.host, &paths, progress)?;
     let job = JobId::at_millis(now_millis(), random()?);
     let outcome = Run { vault, request, progress, watcher };
@@ -88,7 +80,7 @@ pub fn backup(
         parent: parent.as_ref().map(|parent| parent.image),
         program: concat!("holdfast ", env!("CARGO_PKG_VERSION")).into(),
     };
-    outcome.run(selector, &roots, parent.as_ref(), draft)
+    outcome.run(chosen, parent.as_ref(), draft)
 }
 
 /// The newest image of the same host and paths, whatever its label.
@@ -99,7 +91,8 @@ fn find_parent(
     progress: &Progress,
 ) -> Result<Option<ImageRecord>, Error> {
     // A record that cannot be read is only passed over here: the backup reads more, and is right all the same.
-    let (found, _) = vault.newest(&mut |record| record.host == host && record.roots == paths)?;
+    let (found, _) =
+        vault.newest(&mut |record| record.host == host && record.roots == paths).map_err(DepotError::from)?;
     if let Some(record) = &found {
         Progress::add(&progress.files_expected, record.counts.files);
         Progress::add(&progress.bytes_expected, record.counts.bytes_source);
@@ -117,30 +110,32 @@ struct Run<'a> {
 impl Run<'_> {
     fn run(
         &self,
-        selector: crate::source::Selector,
-        roots: &[Root],
+        chosen: Chosen,
         parent: Option<&ImageRecord>,
         draft: ImageDraft,
     ) -> Result<ImageRecord, Error> {
         let domain = Domain { chunker: self.vault.chunker(), naming: self.vault.naming().clone() };
-        let parent = parent.map(|record| Parent { source: self.vault, manifest: record.manifest });
+        let local = LocalDepot(self.vault.clone());
+        let parent =
+            parent.map(|record| Parent { source: &local, manifest: record.manifest, is_checkpoint: false });
         let go = |depot: &dyn WriteDepot| {
-            let selection = (selector, roots);
-            backup::run(
+            let job = Job {
                 depot,
-                &domain,
-                parent.as_ref(),
-                selection,
-                &self.request.options,
-                self.progress,
-                self.watcher,
-            )
+                domain: &domain,
+                parents: parent.as_slice(),
+                options: &self.request.options,
+                progress: self.progress,
+                watcher: self.watcher,
+                // Nobody cancels it: a signal ends the process.
+                cancel: &CancelFlag::new(),
+            };
+            backup::run(&job, (chosen.selector, &chosen.roots))
         };
         if self.request.options.dry_run {
             let outcome = go(&DryRun(self.vault))?;
             return Ok(self.dry_record(draft, outcome));
         }
-        let ingest = self.vault.ingest()?;
+        let ingest = self.vault.ingest().map_err(DepotError::from)?;
         let outcome = go(&ingest)?;
         let draft = ImageDraft {
             finished_millis: now_millis(),
@@ -149,7 +144,7 @@ impl Run<'_> {
             faults: outcome.faults,
             ..draft
         };
-        Ok(ingest.commit(draft)?.record)
+        Ok(ingest.commit(draft).map_err(DepotError::from)?.record)
     }
 
     fn dry_record(&self, draft: ImageDraft, outcome: backup::Outcome) -> ImageRecord {
@@ -175,8 +170,9 @@ impl Run<'_> {
 struct DryRun<'a>(&'a Vault);
 
 impl WriteDepot for DryRun<'_> {
-    fn claim(&self, names: &[holdfast_types::ChunkName]) -> Result<Vec<bool>, DepotError> {
-        Ok(self.0.locate(names)?.iter().map(Option::is_none).collect())
+    fn ask(&self, names: &[holdfast_types::ChunkName]) -> Pending<Vec<bool>> {
+        let located = self.0.locate(names).map_err(DepotError::from);
+        Pending::here(located.map(|spots| spots.iter().map(Option::is_none).collect()))
     }
 
     fn have(&self, names: &[holdfast_types::ChunkName]) -> Result<Vec<bool>, DepotError> {
@@ -187,8 +183,12 @@ impl WriteDepot for DryRun<'_> {
         Ok(0)
     }
 
-    fn checkpoint(&self) -> Result<(), DepotError> {
-        Ok(())
+    fn checkpoint(&self, _root: Option<ManifestRoot>) -> Result<u64, DepotError> {
+        Ok(0)
+    }
+
+    fn keeps_checkpoints(&self) -> bool {
+        false
     }
 }
 
@@ -200,6 +200,7 @@ fn now_millis() -> u64 {
 
 fn random() -> Result<[u8; 10], Error> {
     let mut bytes = [0; 10];
-    getrandom::fill(&mut bytes).map_err(|error| DepotError::Random(error.to_string()))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| DepotError::from(holdfast_vault::Error::Random(error.to_string())))?;
     Ok(bytes)
 }

@@ -6,13 +6,21 @@
 //! | [`backup`] | how does that become an image, reading only what changed? |
 //! | [`restore`] | how does an image become files again, or a tar stream? |
 //! | [`embedded`] | how is all of this done with a vault in this process? |
-//! | [`depot`] | what does the client ask of the place where images lie? (a vault in this process, later one far away) |
+//! | [`network`] | how with a media server? |
+//! | [`depot`] | what does the client ask of the place where images lie? |
+//! | [`remote`] | how does a media server answer that? |
+//! | [`cancel`] | how is a run told to end? |
 //!
 //! It does not choose policies, print, or know how a vault stores what it takes.
 
 pub mod backup;
+pub mod cancel;
 pub mod depot;
 pub mod embedded;
+
+pub mod network;
 pub mod progress;
+pub mod remote;
+
 pub mod restore;
 pub mod source;

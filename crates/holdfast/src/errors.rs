@@ -4,7 +4,9 @@ use std::fmt::Display;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use holdfast_client::{embedded, restore};
+use holdfast_client::depot::Error as DepotError;
+use holdfast_client::source::{ChosenError, RootError};
+use holdfast_client::{backup, embedded, restore};
 use holdfast_format::Error as FormatError;
 use holdfast_store::Error as StoreError;
 use holdfast_vault::Error as VaultError;
@@ -75,7 +77,13 @@ impl Failure {
 
 impl From<VaultError> for Failure {
     fn from(error: VaultError) -> Self {
-        match &error {
+        Self::of_vault(&error)
+    }
+}
+
+impl Failure {
+    fn of_vault(error: &VaultError) -> Self {
+        match error {
             VaultError::Store(store) => match next_of_store(store) {
                 Some(next) => Self::failed(error, next),
                 None => Self::plain(error),
@@ -152,19 +160,33 @@ impl From<StoreError> for Failure {
     }
 }
 
+impl From<DepotError> for Failure {
+    fn from(error: DepotError) -> Self {
+        match &error {
+            DepotError::Vault(error) => Self::of_vault(error),
+            _ => Self::plain(error),
+        }
+    }
+}
+
+impl From<ChosenError> for Failure {
+    fn from(error: ChosenError) -> Self {
+        match error {
+            ChosenError::Root(RootError::None) => Self::usage(error, "see `holdfast backup --help`"),
+            ChosenError::Root(_) => Self::failed(error, "check the paths; nothing was backed up"),
+            ChosenError::Select(_) => Self::usage(error, "mend the pattern; see `holdfast backup --help`"),
+            ChosenError::Cwd(_) => Self::failed(error, "change to a directory that exists"),
+        }
+    }
+}
+
 impl From<embedded::Error> for Failure {
     fn from(error: embedded::Error) -> Self {
-        use holdfast_client::{backup, source::RootError};
         match error {
-            embedded::Error::Root(RootError::None) => Self::usage(error, "see `holdfast backup --help`"),
-            embedded::Error::Root(_) => Self::failed(error, "check the paths; nothing was backed up"),
-            embedded::Error::Select(_) => {
-                Self::usage(error, "mend the pattern; see `holdfast backup --help`")
-            }
+            embedded::Error::Chosen(error) => error.into(),
             embedded::Error::Vault(error) | embedded::Error::Backup(backup::Error::Depot(error)) => {
                 error.into()
             }
-            embedded::Error::Cwd(_) => Self::failed(error, "change to a directory that exists"),
             embedded::Error::Backup(_) => Self::plain(error),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! The one thread that sees everything in order; it does little with each byte.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,11 +15,16 @@ use super::links::Links;
 use super::plan::{Action, Planned, Step, fault};
 use super::read::{Event, Output, Read, Task};
 use super::{Error, Shared, SharedPath};
+use crate::depot::Pending;
 use crate::progress::Progress;
 use crate::source::{self as walk, Directory};
 
 /// New chunks after which a checkpoint is made, whatever their size: until then the vault keeps them in memory.
 const CHECKPOINT_CHUNKS: u64 = 1 << 17;
+
+/// Nodes, and bytes of them, about which the depot is asked at one time: many, for each answer takes a round trip.
+const ASKED_NODES: usize = 256;
+const ASKED_BYTES: usize = 8 << 20;
 
 /// Bytes of a buffer that is worth a group of its own, if all of it is lacking.
 const WHOLE_BYTES: usize = 2 << 20;
@@ -68,6 +74,10 @@ impl From<BuildError<Stop>> for Stop {
 struct Nodes<'a> {
     shared: &'a Shared<'a>,
     filler: Filler<'a>,
+    /// Nodes about which the depot was asked, and whose answers nobody has waited for.
+    asked: VecDeque<(ChunkName, Vec<u8>, Pending<Vec<bool>>)>,
+    /// Bytes of those nodes.
+    bytes: usize,
 }
 
 impl NodeSink for Nodes<'_> {
@@ -77,10 +87,33 @@ impl NodeSink for Nodes<'_> {
         if self.shared.options.dry_run {
             return Ok(());
         }
-        match self.shared.depot.claim(&[name])?.first() {
+        let asked = self.shared.depot.ask(&[name]);
+        self.bytes += bytes.len();
+        self.asked.push_back((name, bytes, asked));
+        while self.asked.len() > ASKED_NODES || self.bytes > ASKED_BYTES {
+            self.take_answer()?;
+        }
+        Ok(())
+    }
+}
+
+impl Nodes<'_> {
+    /// Waits for the oldest answer, and stores that node if the depot lacks it.
+    fn take_answer(&mut self) -> Result<(), Stop> {
+        let Some((name, bytes, asked)) = self.asked.pop_front() else { return Ok(()) };
+        self.bytes -= bytes.len();
+        match asked.wait()?.first() {
             Some(true) => self.filler.push(name, &bytes).ok_or(Stop::Closed),
             _ => Ok(()),
         }
+    }
+
+    /// Hands over all nodes that came.
+    fn flush(&mut self) -> Result<(), Stop> {
+        while !self.asked.is_empty() {
+            self.take_answer()?;
+        }
+        self.filler.flush().ok_or(Stop::Closed)
     }
 }
 
@@ -108,7 +141,12 @@ impl<'a> Assembler<'a> {
     ) -> Self {
         Self {
             content: Filler::new(shared, false, groups.clone()),
-            nodes: Nodes { shared, filler: Filler::new(shared, true, groups) },
+            nodes: Nodes {
+                shared,
+                filler: Filler::new(shared, true, groups),
+                asked: VecDeque::new(),
+                bytes: 0,
+            },
             manifest: Builder::new(shared.domain.naming.clone()),
             shared,
             links: Links::default(),
@@ -134,13 +172,16 @@ impl<'a> Assembler<'a> {
 
     fn all(&mut self, order: Receiver<Step>) -> Result<Option<Root>, Stop> {
         for step in order {
+            if self.shared.is_cancelled() {
+                return Err(Stop::Closed);
+            }
             self.step(step)?;
             self.checkpoint();
         }
         let builder = std::mem::replace(&mut self.manifest, Builder::new(self.shared.domain.naming.clone()));
         let root = builder.finish(&mut self.nodes)?;
         self.content.flush().ok_or(Stop::Closed)?;
-        self.nodes.filler.flush().ok_or(Stop::Closed)?;
+        self.nodes.flush()?;
         Ok(root)
     }
 
@@ -164,7 +205,7 @@ impl<'a> Assembler<'a> {
     ) -> Result<(), Stop> {
         let Planned { name, metadata, action } = planned;
         let found = match action {
-            Action::Keep(content) => Some((metadata, content, EntryFlags::default())),
+            Action::Keep(content, _) => Some((metadata, content, EntryFlags::default())),
             Action::Read => self.read(directory, &name, source)?,
             Action::Link => match self.linked(&metadata) {
                 Some(linked) => return self.push(directory, name, linked),
@@ -253,7 +294,7 @@ impl<'a> Assembler<'a> {
         }
     }
 
-    /// The part that holds the next event. Asks the depot about all chunks of a part at once.
+    /// The part that holds the next event.
     fn part<'s>(&mut self, source: &'s mut Source) -> Result<&'s mut Part, Stop> {
         if source.current.as_ref().is_none_or(|part| part.events.len() == 0) {
             let output = source.output.as_ref().and_then(|output| output.recv().ok()).ok_or(Stop::Closed)?;
@@ -268,15 +309,10 @@ impl<'a> Assembler<'a> {
     }
 
     fn begin_part(&mut self, output: Output) -> Result<Part, Stop> {
-        let Output { mut buffer, used, events } = output;
-        let chunks: Vec<(ChunkName, u32)> = events
-            .iter()
-            .filter_map(
-                |event| if let Event::Chunk(name, length) = event { Some((*name, *length)) } else { None },
-            )
-            .collect();
-        let names: Vec<ChunkName> = chunks.iter().map(|(name, _)| *name).collect();
-        let mut lacking = self.shared.depot.claim(&names)?;
+        let chunks: Vec<(ChunkName, u32)> =
+            if output.used >= WHOLE_BYTES { output.chunks().collect() } else { Vec::new() };
+        let Output { mut buffer, used, events, lacking } = output;
+        let mut lacking = lacking.wait()?;
         // A large file that is new: its buffer is a group as it is.
         if used >= WHOLE_BYTES && lacking.iter().all(|lacking| *lacking) {
             self.checkpoint_bytes += used as u64;

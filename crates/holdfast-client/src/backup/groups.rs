@@ -101,7 +101,9 @@ impl Storer<'_> {
 /// The thread that makes checkpoints when told to: the disk works while the others go on.
 pub(crate) fn run_checkpoints(shared: &Shared<'_>, ticks: &Receiver<()>) {
     for () in ticks {
-        if let Err(error) = shared.depot.checkpoint() {
+        if let Err(error) =
+            shared.depot.checkpoint(None).map(|bytes| Progress::add(&shared.progress.bytes_added, bytes))
+        {
             return shared.fail(error.into());
         }
     }

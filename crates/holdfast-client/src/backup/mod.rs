@@ -12,6 +12,7 @@
 //! | file | question it answers |
 //! |---|---|
 //! | `plan` | which entries are as they were in the last image, and which must be read? |
+//! | `old` | what did an earlier image, or a checkpoint, have at this place? |
 //! | `links` | which names are of the same file? |
 //! | `read` | what chunks do files consist of? |
 //! | `assemble` | in which order do chunks and entries become groups and manifest nodes? |
@@ -24,6 +25,7 @@ mod assemble;
 mod buffers;
 mod groups;
 mod links;
+mod old;
 mod plan;
 mod read;
 
@@ -40,16 +42,19 @@ use parking_lot::Mutex;
 
 use buffers::Buffers;
 
+use crate::cancel::CancelFlag;
 use crate::depot::{Error as DepotError, WriteDepot};
 use crate::progress::{Progress, Watcher};
 use crate::source::{Root, Selector, Walk, YOUNG};
 
-/// The last image of the same paths, to compare with.
+/// A manifest to compare with.
 pub struct Parent<'a> {
     /// Where its manifest is read from.
     pub source: &'a (dyn NodeSource<Error = DepotError> + Sync),
     /// Its manifest.
     pub manifest: Option<ManifestRoot>,
+    /// It is a checkpoint of the same job, not an image: what it holds was read by this job.
+    pub is_checkpoint: bool,
 }
 
 impl std::fmt::Debug for Parent<'_> {
@@ -125,6 +130,31 @@ pub enum Error {
     Defect,
 }
 
+/// A backup to be run.
+#[derive(Clone, Copy)]
+pub struct Job<'a> {
+    /// Where to.
+    pub depot: &'a dyn WriteDepot,
+    /// How chunks are cut and named there.
+    pub domain: &'a Domain,
+    /// What to compare with, in order of preference: the job's own checkpoint, then the last image of the same paths.
+    pub parents: &'a [Parent<'a>],
+    /// How.
+    pub options: &'a Options,
+    /// Counts.
+    pub progress: &'a Progress,
+    /// Hears of entries in trouble.
+    pub watcher: &'a dyn Watcher,
+    /// Ends it.
+    pub cancel: &'a CancelFlag,
+}
+
+impl std::fmt::Debug for Job<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job").field("parents", &self.parents).finish_non_exhaustive()
+    }
+}
+
 /// What the threads of one run share.
 pub(crate) struct Shared<'a> {
     pub(crate) depot: &'a dyn WriteDepot,
@@ -135,6 +165,7 @@ pub(crate) struct Shared<'a> {
     pub(crate) began: Timestamp,
     /// Memory for file content on its way.
     pub(crate) buffers: Buffers,
+    cancel: &'a CancelFlag,
     watcher: &'a dyn Watcher,
     faults: Mutex<Vec<Fault>>,
     /// The first failure: the others follow from it.
@@ -152,6 +183,15 @@ impl Shared<'_> {
         }
     }
 
+    /// Whether the run was cancelled: then that is why it ends.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        let cancelled = self.cancel.is_cancelled();
+        if cancelled {
+            self.fail(DepotError::Cancelled.into());
+        }
+        cancelled
+    }
+
     /// Records why the run ends. The thread that calls it returns, its queues close, and all others follow.
     pub(crate) fn fail(&self, error: Error) {
         self.failure.lock().get_or_insert(error);
@@ -159,15 +199,8 @@ impl Shared<'_> {
 }
 
 /// Runs a backup up to the point where its image can be committed.
-pub fn run(
-    depot: &dyn WriteDepot,
-    domain: &Domain,
-    parent: Option<&Parent<'_>>,
-    selection: (Selector, &[Root]),
-    options: &Options,
-    progress: &Progress,
-    watcher: &dyn Watcher,
-) -> Result<Outcome, Error> {
+pub fn run(job: &Job<'_>, selection: (Selector, &[Root])) -> Result<Outcome, Error> {
+    let Job { depot, domain, parents, options, progress, watcher, cancel } = *job;
     let shared = Shared {
         depot,
         domain,
@@ -175,12 +208,13 @@ pub fn run(
         progress,
         began: Timestamp::from(SystemTime::now()),
         buffers: Buffers::default(),
+        cancel,
         watcher,
         faults: Mutex::default(),
         failure: Mutex::default(),
     };
     let walk = Walk::new(selection.0, selection.1)?;
-    let manifest = threads(&shared, parent, walk)?;
+    let manifest = threads(&shared, parents, walk)?;
     match shared.failure.into_inner() {
         Some(error) => Err(error),
         None => Ok(Outcome { manifest, faults: shared.faults.into_inner() }),
@@ -188,26 +222,22 @@ pub fn run(
 }
 
 /// Starts the threads, front to back, and waits for all of them.
-fn threads(
-    shared: &Shared<'_>,
-    parent: Option<&Parent<'_>>,
-    walk: Walk,
-) -> Result<Option<ManifestRoot>, Error> {
+fn threads(shared: &Shared<'_>, parents: &[Parent<'_>], walk: Walk) -> Result<Option<ManifestRoot>, Error> {
     // A batch keeps its directory open, so these bounds are bounds on descriptors too.
     let (walked_out, walked) = bounded(32);
-    let (old_out, old) = bounded(16);
     let (tasks_out, tasks) = bounded(2 * shared.options.threads);
     let (order_out, order) = bounded(2 * shared.options.threads);
     let (groups_out, groups) = bounded(shared.options.threads);
     let (checkpoints_out, checkpoints) = bounded(1);
     std::thread::scope(|scope| {
-        spawn(scope, "walk", move || plan::walk(walk, &walked_out))?;
-        if let Some(parent) = parent {
-            spawn(scope, "last-image", move || plan::read_parent(parent, &old_out))?;
-        } else {
-            drop(old_out);
+        spawn(scope, "walk", move || plan::walk(shared, walk, &walked_out))?;
+        let mut old = Vec::with_capacity(parents.len());
+        for parent in parents {
+            let (old_out, entries) = bounded(16);
+            spawn(scope, "last-image", move || old::read(parent, &old_out))?;
+            old.push(old::Old::new(parent, entries));
         }
-        let planner = plan::Planner::new(shared, parent, old);
+        let planner = plan::Planner::new(shared, old);
         spawn(scope, "match", move || planner.run(&walked, &tasks_out, &order_out))?;
         for _ in 0..shared.options.threads {
             let tasks = tasks.clone();

@@ -3,16 +3,16 @@
 //! A file counts as unchanged if size, mtime, ctime and inode number are the same (docs/backup.md says why each), and
 //! if the depot still has every chunk of it: so a vault that lost some is healed by the next backup.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use holdfast_format::manifest::{Placed, Reader};
 use holdfast_types::{ChunkName, Content, Entry, EntryFlags, Fault, Kind, Metadata, Piece};
 
 use super::links::Links;
+use super::old::Old;
 use super::read::{Output, Task};
-use super::{Error, Parent, Shared, SharedPath};
+use super::{Error, Shared, SharedPath};
 use crate::source::{Batch, Directory, Found, Walk};
 
 /// Bytes of files, and number of files, that one task of a reader has: enough to be worth a message, little enough
@@ -24,14 +24,12 @@ const TASK_FILES: usize = 64;
 const ASK_ENTRIES: usize = 8192;
 const ASK_BATCHES: usize = 192;
 const ASK_CHUNKS: usize = 65_536;
-/// Entries of the last image that are handed over together.
-const OLD_BATCH: usize = 256;
 
 /// What is done about an entry.
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// It is as it was: this is its content.
-    Keep(Content),
+    /// It is as it was in this one of the manifests: this is its content.
+    Keep(Content, usize),
     /// Its content, or what else it has, must be read.
     Read,
     /// It is another name of a file that came before.
@@ -56,28 +54,12 @@ pub(crate) struct Step {
 }
 
 /// The thread that walks.
-pub(crate) fn walk(mut walk: Walk, out: &Sender<Batch>) {
+pub(crate) fn walk(shared: &Shared<'_>, mut walk: Walk, out: &Sender<Batch>) {
     while let Some(batch) = walk.next_batch() {
-        if out.send(batch).is_err() {
+        if shared.is_cancelled() || out.send(batch).is_err() {
             return;
         }
     }
-}
-
-/// The thread that reads the last image ahead. What cannot be read of it is as if it were new.
-pub(crate) fn read_parent(parent: &Parent<'_>, out: &Sender<Vec<Placed>>) {
-    let reader = Reader::new(&parent.source, parent.manifest);
-    let mut batch = Vec::with_capacity(OLD_BATCH);
-    for placed in reader.entries().flatten() {
-        batch.push(placed);
-        if batch.len() == OLD_BATCH
-            && out.send(std::mem::replace(&mut batch, Vec::with_capacity(OLD_BATCH))).is_err()
-        {
-            return;
-        }
-    }
-    // The planner may have ended before the last image did.
-    let _ = out.send(batch);
 }
 
 struct Waiting {
@@ -89,9 +71,7 @@ struct Waiting {
 /// The thread that compares.
 pub(crate) struct Planner<'a> {
     shared: &'a Shared<'a>,
-    parent: Option<&'a Parent<'a>>,
-    old: Receiver<Vec<Placed>>,
-    ahead: VecDeque<Placed>,
+    old: Vec<Old<'a>>,
     /// Batches that were compared, and whose kept files the depot was not asked about yet.
     waiting: Vec<Waiting>,
     /// Entries of those batches, and pieces of the kept ones among them.
@@ -104,16 +84,10 @@ pub(crate) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    pub(crate) fn new(
-        shared: &'a Shared<'a>,
-        parent: Option<&'a Parent<'a>>,
-        old: Receiver<Vec<Placed>>,
-    ) -> Self {
+    pub(crate) fn new(shared: &'a Shared<'a>, old: Vec<Old<'a>>) -> Self {
         Self {
             shared,
-            parent,
             old,
-            ahead: VecDeque::new(),
             waiting: Vec::new(),
             entries: 0,
             pieces: 0,
@@ -133,7 +107,7 @@ impl<'a> Planner<'a> {
                 batch.entries.into_iter().map(|found| self.plan_one(&path, found)).collect();
             self.entries += entries.len();
             for entry in &entries {
-                if let Action::Keep(content) = &entry.action {
+                if let Action::Keep(content, _) = &entry.action {
                     self.any_kept = true;
                     self.pieces += content.pieces.len();
                 }
@@ -172,30 +146,19 @@ impl<'a> Planner<'a> {
     }
 
     fn plan_one(&mut self, path: &SharedPath, mut found: Found) -> Planned {
-        let action = match self.old_entry(path, &found.name) {
-            Some(old) if !self.shared.options.rehash && is_unchanged(&old, &found.metadata) => {
-                found.metadata.xattrs = old.metadata.xattrs;
-                found.metadata.link_target = old.metadata.link_target;
-                Action::Keep(old.content)
-            }
-            _ => Action::Read,
-        };
-        Planned { name: found.name, metadata: found.metadata, action }
-    }
-
-    /// The entry of the last image at this place. Both are in the same order, so those before it are gone.
-    fn old_entry(&mut self, path: &SharedPath, name: &[u8]) -> Option<Entry> {
-        loop {
-            if self.ahead.is_empty() {
-                self.ahead = self.old.recv().ok()?.into();
-                continue;
-            }
-            match self.ahead.front()?.compare(path, name) {
-                std::cmp::Ordering::Less => drop(self.ahead.pop_front()),
-                std::cmp::Ordering::Equal => return self.ahead.pop_front().map(|placed| placed.entry),
-                std::cmp::Ordering::Greater => return None,
+        let rehash = self.shared.options.rehash;
+        let mut action = Action::Read;
+        // All of them, so that each goes on in step with the walk.
+        for (number, old) in self.old.iter_mut().enumerate() {
+            let Some(entry) = old.entry(path, &found.name) else { continue };
+            let trusted = old.parent.is_checkpoint || !rehash;
+            if matches!(action, Action::Read) && trusted && is_unchanged(&entry, &found.metadata) {
+                found.metadata.xattrs = entry.metadata.xattrs;
+                found.metadata.link_target = entry.metadata.link_target;
+                action = Action::Keep(entry.content, number);
             }
         }
+        Planned { name: found.name, metadata: found.metadata, action }
     }
 
     /// Asks for the chunks of all kept files. A file that lacks one is read.
@@ -203,8 +166,8 @@ impl<'a> Planner<'a> {
         let mut asked = Asked::default();
         for (number, batch) in waiting.iter().enumerate() {
             for (at, entry) in batch.entries.iter().enumerate() {
-                if let Action::Keep(content) = &entry.action
-                    && !self.ask_for(content, (number, at), &mut asked)?
+                if let Action::Keep(content, old) = &entry.action
+                    && !self.ask_for(content, *old, (number, at), &mut asked)?
                 {
                     asked.lacking.insert((number, at));
                 }
@@ -218,22 +181,15 @@ impl<'a> Planner<'a> {
     }
 
     /// Asks for every chunk of a content, lists too; false if a list cannot be read.
-    fn ask_for(&self, content: &Content, owner: (usize, usize), asked: &mut Asked) -> Result<bool, Error> {
-        if content.depth == 0 {
-            for piece in &content.pieces {
-                asked.add(piece, owner, self.shared)?;
-            }
-            return Ok(true);
-        }
-        let Some(parent) = self.parent else { return Ok(false) };
-        let reader = Reader::new(&parent.source, None);
-        for piece in reader.pieces(content).with_lists() {
-            match piece {
-                Ok(piece) => asked.add(&piece, owner, self.shared)?,
-                Err(_) => return Ok(false),
-            }
-        }
-        Ok(true)
+    fn ask_for(
+        &self,
+        content: &Content,
+        old: usize,
+        owner: (usize, usize),
+        asked: &mut Asked,
+    ) -> Result<bool, Error> {
+        let Some(old) = self.old.get(old) else { return Ok(false) };
+        old.all_pieces(content, &mut |piece| asked.add(piece, owner, self.shared))
     }
 }
 

@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, Sender};
 use holdfast_types::{ChunkName, EntryFlags, Kind, Metadata, Timestamp};
 
 use super::Shared;
+use crate::depot::Pending;
 use crate::progress::Progress;
 use crate::source::{
     Directory, Extent, Found, Outcome, ReadFault, SourceFile, complete, is_young, open_file, stat,
@@ -33,6 +34,23 @@ pub(crate) struct Output {
     pub(crate) used: usize,
     /// What they belong to.
     pub(crate) events: Vec<Event>,
+    /// The depot's answer about the chunks, asked for when the part was read: which must be sent?
+    pub(crate) lacking: Pending<Vec<bool>>,
+}
+
+impl Output {
+    fn new(buffer: Vec<u8>, events: usize) -> Self {
+        let lacking = Pending::here(Ok(Vec::new()));
+        Self { buffer, used: 0, events: Vec::with_capacity(events), lacking }
+    }
+
+    /// Name and length of each chunk.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = (ChunkName, u32)> {
+        self.events.iter().filter_map(|event| match event {
+            Event::Chunk(name, length) => Some((*name, *length)),
+            _ => None,
+        })
+    }
 }
 
 /// What was found, in order.
@@ -58,8 +76,7 @@ pub(crate) struct Read {
 
 /// A thread that reads.
 pub(crate) fn run(shared: &Shared<'_>, tasks: &Receiver<Task>) {
-    let mut reader =
-        Reader { shared, output: Output { buffer: shared.buffers.take(), used: 0, events: Vec::new() } };
+    let mut reader = Reader { shared, output: Output::new(shared.buffers.take(), 0) };
     for task in tasks {
         if reader.task(&task).is_none() {
             return;
@@ -76,6 +93,9 @@ impl Reader<'_> {
     /// `None` when nobody wants the output.
     fn task(&mut self, task: &Task) -> Option<()> {
         for found in &task.entries {
+            if self.shared.is_cancelled() {
+                return None;
+            }
             let read = self.entry(task, found)?;
             self.output.events.push(Event::End(Box::new(read)));
             if self.output.used >= OUTPUT_BYTES {
@@ -119,11 +139,19 @@ impl Reader<'_> {
 
     /// Hands over what is cut. So many bytes behind it go on in the next buffer.
     fn flush(&mut self, task: &Task, rest: usize) -> Option<()> {
+        if self.shared.is_cancelled() {
+            return None;
+        }
         let mut buffer = self.shared.buffers.take();
         let used = self.output.used;
         buffer[..rest].copy_from_slice(&self.output.buffer[used..used + rest]);
-        let next = Output { buffer, used: 0, events: Vec::with_capacity(self.output.events.len()) };
-        task.out.send(std::mem::replace(&mut self.output, next)).ok()
+        let next = Output::new(buffer, self.output.events.len());
+        let mut output = std::mem::replace(&mut self.output, next);
+        let names: Vec<ChunkName> = output.chunks().map(|(name, _)| name).collect();
+        if !names.is_empty() {
+            output.lacking = self.shared.depot.ask(&names);
+        }
+        task.out.send(output).ok()
     }
 
     /// A file. `None` when nobody wants the output.
@@ -193,7 +221,7 @@ impl Reader<'_> {
     /// Cuts what stands behind the last chunk: all of it, or as long as a whole chunk is certain.
     fn cut(&mut self, filled: usize, all: bool) {
         let domain = self.shared.domain;
-        let Output { buffer, used, events } = &mut self.output;
+        let Output { buffer, used, events, .. } = &mut self.output;
         while *used < filled && (all || filled - *used >= domain.chunker.window()) {
             let rest = &buffer[*used..filled];
             let length = domain.chunker.cut(rest);

@@ -20,8 +20,18 @@ const PROBE: usize = 1 << 20;
 const STEP: usize = 64 << 10;
 
 impl Site<'_> {
+    /// Ends the run if the depot answers nothing any more.
+    pub(super) fn stop_if_final(&self, error: &crate::depot::Error) {
+        if error.is_final() {
+            self.report.stop(Error::Depot(error.clone()));
+        }
+    }
+
     /// One entry's trouble. If the target itself is full or cannot be written, it ends the run.
     pub(super) fn failed(&self, path: Vec<u8>, failure: Failure) {
+        if let Failure::Depot(error) = &failure {
+            self.stop_if_final(error);
+        }
         match failure {
             Failure::System { errno, .. } if may_be_of_all(errno) && self.is_of_all(&path, errno) => {
                 let source = errno.into();

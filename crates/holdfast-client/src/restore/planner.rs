@@ -71,6 +71,9 @@ impl<'s, 'a> Planner<'s, 'a> {
 
     /// A part of the manifest cannot be read: what it lists is not known, only what came before it.
     fn lost(&self, error: &ReadError<depot::Error>) {
+        if let ReadError::Source { cause, .. } = error {
+            self.site.stop_if_final(cause);
+        }
         let entries = match error {
             ReadError::Source { entries, .. } | ReadError::Format { entries, .. } => entries,
         };

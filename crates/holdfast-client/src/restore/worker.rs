@@ -7,7 +7,7 @@ use super::report::Failure;
 use super::settle::{link_or_write, settle, tell};
 use super::site::Site;
 use super::window::{Act, Item, Task, Want, Work};
-use crate::depot::{Error, Spot};
+use crate::depot::Spot;
 
 /// Does tasks until there are no more. After a fatal error the rest is dropped, which removes what is half written.
 pub(super) fn work(site: &Site<'_>, tasks: &Receiver<Task>) {
@@ -22,10 +22,12 @@ pub(super) fn work(site: &Site<'_>, tasks: &Receiver<Task>) {
 
 fn write_group(site: &Site<'_>, wants: &[(Spot, Want)]) {
     let Some((first, _)) = wants.first() else { return };
-    let group = match site.depot.group(first) {
+    let names: Vec<_> = wants.iter().map(|(_, want)| want.name).collect();
+    let group = match site.depot.group(first, &names) {
         Ok(group) => group,
-        Err(Error::Store(error)) if error.is_missing() => return write_from_elsewhere(site, wants),
+        Err(error) if error.may_have_moved() => return write_from_elsewhere(site, wants),
         Err(error) => {
+            site.stop_if_final(&error);
             for (_, want) in wants {
                 want.job.lose(site, Failure::Reason(format!("{error}; the file is left out")));
             }
@@ -62,7 +64,10 @@ fn write_from_elsewhere(site: &Site<'_>, wants: &[(Spot, Want)]) {
         }
         match site.depot.chunk(&want.name, want.length) {
             Ok(bytes) => want.job.write(site, want.offset, &bytes),
-            Err(error) => want.job.lose(site, Failure::Reason(format!("{error}; the file is left out"))),
+            Err(error) => {
+                site.stop_if_final(&error);
+                want.job.lose(site, Failure::Reason(format!("{error}; the file is left out")));
+            }
         }
     }
 }

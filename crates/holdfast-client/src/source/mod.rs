@@ -19,6 +19,7 @@
 //! all this to store, is the backup's business.
 
 mod cache;
+mod chosen;
 mod current;
 mod dir;
 mod enter;
@@ -34,6 +35,7 @@ mod tree;
 mod walk;
 mod xattr;
 
+pub use chosen::{Chosen, ChosenError};
 pub use dir::Directory;
 pub use fault::ReadFault;
 pub use read::{Extent, Outcome, SourceFile, YOUNG, is_young, open_file};

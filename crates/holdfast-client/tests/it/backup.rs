@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use holdfast_client::backup::{self, Domain, Options, Parent};
-use holdfast_client::depot::{Error as DepotError, List, WriteDepot};
+use holdfast_client::backup::{self, Domain, Job, Options, Parent};
+use holdfast_client::cancel::CancelFlag;
+use holdfast_client::depot::{Error as DepotError, List, LocalDepot, Pending, WriteDepot};
 use holdfast_client::progress::{Progress, Watcher};
 use holdfast_client::source::{Selection, normalise_roots};
 use holdfast_format::VaultKey;
@@ -32,8 +33,8 @@ struct Hooked<'a> {
 }
 
 impl WriteDepot for Hooked<'_> {
-    fn claim(&self, names: &[ChunkName]) -> Result<Vec<bool>, DepotError> {
-        self.ingest.claim(names)
+    fn ask(&self, names: &[ChunkName]) -> Pending<Vec<bool>> {
+        self.ingest.ask(names)
     }
 
     fn have(&self, names: &[ChunkName]) -> Result<Vec<bool>, DepotError> {
@@ -41,16 +42,16 @@ impl WriteDepot for Hooked<'_> {
             hook();
         }
         self.asked_max.fetch_max(names.len() as u64, SeqCst);
-        self.ingest.have(names)
+        WriteDepot::have(&self.ingest, names)
     }
 
     fn put(&self, list: &List, data: &mut Vec<u8>) -> Result<u64, DepotError> {
-        self.ingest.put_in_place(list, data)
+        WriteDepot::put(&self.ingest, list, data)
     }
 
-    fn checkpoint(&self) -> Result<(), DepotError> {
+    fn checkpoint(&self, root: Option<Root>) -> Result<u64, DepotError> {
         self.checkpoints.fetch_add(1, SeqCst);
-        self.ingest.checkpoint()
+        WriteDepot::checkpoint(&self.ingest, root)
     }
 }
 
@@ -111,15 +112,23 @@ impl Lab {
             asked_max: AtomicU64::new(0),
         };
         let domain = Domain { chunker: self.vault.chunker(), naming: self.vault.naming().clone() };
-        let parent = parent.map(|done| Parent { source: &self.vault, manifest: done.manifest });
+        let local = LocalDepot(self.vault.clone());
+        let parent =
+            parent.map(|done| Parent { source: &local, manifest: done.manifest, is_checkpoint: false });
         let roots = normalise_roots(&[self.dir.path().to_owned()], Path::new("/")).unwrap();
         let selector =
             Selection { roots: vec![self.dir.path().to_owned()], ..Selection::default() }.compile().unwrap();
         let (progress, ears) = (Progress::default(), Ears::default());
-        let selection = (selector, roots.as_slice());
-        let outcome =
-            backup::run(&depot, &domain, parent.as_ref(), selection, &self.options, &progress, &ears)
-                .unwrap();
+        let job = Job {
+            depot: &depot,
+            domain: &domain,
+            parents: parent.as_slice(),
+            options: &self.options,
+            progress: &progress,
+            watcher: &ears,
+            cancel: &CancelFlag::new(),
+        };
+        let outcome = backup::run(&job, (selector, roots.as_slice())).unwrap();
         depot.ingest.checkpoint().unwrap();
         Done {
             manifest: outcome.manifest,

@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests, where a panic is the report")]
 
 mod backup;
+mod network;
 mod restore;
 mod source;

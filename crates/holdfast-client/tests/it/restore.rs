@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use holdfast_client::depot::LocalDepot;
 use holdfast_client::progress::{Progress, Watcher};
 use holdfast_client::restore::{self, Error, Options, Outcome, Overwrite, Target};
 use holdfast_format::VaultKey;
@@ -149,7 +150,15 @@ impl Depot {
         let ears = Ears::default();
         let bytes = |paths: &[&str]| paths.iter().map(|path| path.as_bytes().to_vec()).collect::<Vec<_>>();
         let progress = Progress::default();
-        let result = restore::run(&self.vault, root, &bytes(roots), &bytes(paths), options, &progress, &ears);
+        let result = restore::run(
+            &LocalDepot(self.vault.clone()),
+            root,
+            &bytes(roots),
+            &bytes(paths),
+            options,
+            &progress,
+            &ears,
+        );
         (result, ears)
     }
 }

@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use holdfast_types::{ChunkName, Entry, Place};
+use prost::Message;
 
 pub(crate) use bounds::check_path;
 pub use bounds::{DIRECTORY_MAX, MESSAGES_MAX};
@@ -36,7 +37,9 @@ pub use content::ContentBuilder;
 pub use pieces::Pieces;
 pub use reader::{Entries, NodeReference, ReadError, ReadResult, Reader};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, bound};
+use crate::group::NO_CHUNK;
+use crate::wire;
 
 /// Most levels of branches above the leaves.
 pub const HEIGHT_MAX: u8 = 8;
@@ -111,6 +114,37 @@ pub trait NodeSink {
 
     /// Takes a node.
     fn node(&mut self, name: ChunkName, bytes: Vec<u8>) -> std::result::Result<(), Self::Error>;
+}
+
+/// The chunks that a node, or a list of pieces, names, in order and each time again; holes are none. Which of the two the
+/// bytes are they show themselves.
+pub fn references(bytes: &[u8]) -> Result<Vec<ChunkName>> {
+    bound("the length of a node", bytes.len() as u64, u64::from(NODE_MAX))?;
+    let invalid = || Error::Encoding { what: "a manifest node or a piece list" };
+    let named = |names: &[u8]| -> Vec<ChunkName> {
+        names.chunks_exact(32).filter_map(ChunkName::from_slice).filter(|name| name.0 != NO_CHUNK).collect()
+    };
+    // As many names as lengths: a node read as a list has none of them.
+    if let Ok(list) = wire::PieceList::decode(bytes)
+        && !list.lengths.is_empty()
+        && list.names.len() == list.lengths.len() * 32
+    {
+        return Ok(named(&list.names));
+    }
+    bounds::check_messages(bytes)?;
+    match wire::Node::decode(bytes).map_err(|_| invalid())? {
+        wire::Node { leaf: Some(leaf), branch: None } => {
+            let entries = leaf.runs.iter().flat_map(|run| &run.entries);
+            Ok(entries
+                .filter_map(|entry| entry.content.as_ref())
+                .flat_map(|list| named(&list.names))
+                .collect())
+        }
+        wire::Node { leaf: None, branch: Some(branch) } => {
+            Ok(branch.children.iter().filter_map(|child| ChunkName::from_slice(&child.name)).collect())
+        }
+        _ => Err(invalid()),
+    }
 }
 
 /// The length of encoded bytes as the format stores it.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use holdfast_client::backup::Options;
 use holdfast_client::embedded::{self, Request};
 use holdfast_client::progress::Progress;
-use holdfast_client::source::{Root, Selection, normalise_roots};
+use holdfast_client::source::{ChosenError, Root, Selection, normalise_roots};
 use holdfast_format::config;
 use holdfast_format::record::{ImageRecord, NAME_MAX};
 use holdfast_types::sanitise;
@@ -82,12 +82,12 @@ impl Args {
 
     /// What is asked for, checked before a vault is opened, or even made.
     fn request(&self, chosen: &Chosen) -> Result<Request> {
-        let cwd = std::env::current_dir().map_err(embedded::Error::Cwd)?;
-        let roots = normalise_roots(&self.paths, &cwd).map_err(embedded::Error::Root)?;
+        let cwd = std::env::current_dir().map_err(ChosenError::Cwd)?;
+        let roots = normalise_roots(&self.paths, &cwd).map_err(ChosenError::Root)?;
         let mut excludes = self.exclude.clone();
         Selection { excludes: excludes.clone(), ..Selection::default() }
             .compile()
-            .map_err(embedded::Error::Select)?;
+            .map_err(ChosenError::Select)?;
         for root in &roots {
             excludes.extend(vault_below(root, &chosen.dir)?);
         }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use holdfast_client::depot::LocalDepot;
 use holdfast_client::restore;
 use holdfast_types::{EntryFlags, sanitise};
 
@@ -36,7 +37,7 @@ impl Args {
         let vault = self.vault.read(console)?;
         let record = self.at.find(&vault, &self.image)?;
         let mut out = std::io::stdout().lock();
-        let flags = restore::cat(&vault, record.manifest, &path, &mut out)?;
+        let flags = restore::cat(&LocalDepot(vault.clone()), record.manifest, &path, &mut out)?;
         let path = sanitise(&path);
         if flags.has(EntryFlags::PARTIAL) {
             console.trouble(&format!("{path}: is not whole in the image: it could not be read to its end"));

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use clap::{ArgGroup, ValueEnum};
+use holdfast_client::depot::LocalDepot;
 use holdfast_client::progress::Progress;
 use holdfast_client::restore::{self, Options, Outcome, Overwrite, Target};
 use holdfast_format::record::ImageRecord;
@@ -120,12 +121,13 @@ impl Args {
         progress: &Progress,
         console: &Console,
     ) -> Result<Outcome> {
+        let depot = LocalDepot(vault.clone());
         let (manifest, roots) = (record.manifest, &record.roots);
         let Some(options) = self.options() else {
             let mut out = std::io::stdout().lock();
-            return Ok(restore::tar::write(vault, manifest, roots, paths, progress, console, &mut out)?);
+            return Ok(restore::tar::write(&depot, manifest, roots, paths, progress, console, &mut out)?);
         };
-        Ok(restore::run(vault, manifest, roots, paths, &options, progress, console)?)
+        Ok(restore::run(&depot, manifest, roots, paths, &options, progress, console)?)
     }
 
     /// How to restore to files; `None` for a stream.

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 
 use super::*;
 use bytes::Bytes;
-use holdfast_client::depot::{PlainGroup, ReadDepot, Spot};
+use holdfast_client::depot::{Error as DepotError, LocalDepot, ReadDepot, ReadGroup, Spot};
 use holdfast_format::manifest::{NodeSource, Reader};
 
 #[test]
@@ -91,7 +91,7 @@ fn a_lost_part_of_the_manifest_is_one_fault_that_says_how_much() {
         image = image.symlink(format!("/r/{number:04}"), "x");
     }
     let root = depot.store(image);
-    let mut torn = Torn { vault: &depot.vault, seen: Mutex::default(), lost: None };
+    let mut torn = Torn { vault: LocalDepot(depot.vault.clone()), seen: Mutex::default(), lost: None };
     Reader::new(&torn, root).entries().for_each(|placed| drop(placed.unwrap()));
     // Nodes are read in order, so the last is a leaf.
     torn.lost = torn.seen.lock().unwrap().last().copied();
@@ -106,70 +106,70 @@ fn a_lost_part_of_the_manifest_is_one_fault_that_says_how_much() {
 }
 
 /// A vault that has lost a node.
-struct Torn<'v> {
-    vault: &'v Vault,
+struct Torn {
+    vault: LocalDepot,
     seen: Mutex<Vec<ChunkName>>,
     lost: Option<ChunkName>,
 }
 
-impl NodeSource for Torn<'_> {
-    type Error = holdfast_vault::Error;
+impl NodeSource for Torn {
+    type Error = DepotError;
 
     fn node(&self, name: &ChunkName, length: u32) -> Result<Bytes, Self::Error> {
         self.seen.lock().unwrap().push(*name);
         if self.lost == Some(*name) {
-            return Err(holdfast_vault::Error::ChunkMissing(*name));
+            return Err(DepotError::ChunkMissing(*name));
         }
         self.vault.node(name, length)
     }
 }
 
-impl ReadDepot for Torn<'_> {
-    fn locate(&self, names: &[ChunkName]) -> Result<Vec<Option<Spot>>, holdfast_vault::Error> {
+impl ReadDepot for Torn {
+    fn locate(&self, names: &[ChunkName]) -> Result<Vec<Option<Spot>>, DepotError> {
         self.vault.locate(names)
     }
 
-    fn group(&self, spot: &Spot) -> Result<Arc<PlainGroup>, holdfast_vault::Error> {
-        self.vault.group(spot)
+    fn group(&self, spot: &Spot, names: &[ChunkName]) -> Result<Arc<dyn ReadGroup>, DepotError> {
+        self.vault.group(spot, names)
     }
 
-    fn chunk(&self, name: &ChunkName, length: u32) -> Result<Bytes, holdfast_vault::Error> {
+    fn chunk(&self, name: &ChunkName, length: u32) -> Result<Bytes, DepotError> {
         self.vault.chunk(name, length)
     }
 }
 
 /// A vault at which somebody looks into a directory whenever a group is read.
-struct Watched<'v> {
-    vault: &'v Vault,
+struct Watched {
+    vault: LocalDepot,
     directory: std::path::PathBuf,
     seen: Mutex<Vec<Vec<String>>>,
     /// Groups are not where they were: their packs were cleaned up since they were looked up.
     moved: bool,
 }
 
-impl NodeSource for Watched<'_> {
-    type Error = holdfast_vault::Error;
+impl NodeSource for Watched {
+    type Error = DepotError;
 
     fn node(&self, name: &ChunkName, length: u32) -> Result<Bytes, Self::Error> {
         self.vault.node(name, length)
     }
 }
 
-impl ReadDepot for Watched<'_> {
-    fn locate(&self, names: &[ChunkName]) -> Result<Vec<Option<Spot>>, holdfast_vault::Error> {
+impl ReadDepot for Watched {
+    fn locate(&self, names: &[ChunkName]) -> Result<Vec<Option<Spot>>, DepotError> {
         self.vault.locate(names)
     }
 
-    fn group(&self, spot: &Spot) -> Result<Arc<PlainGroup>, holdfast_vault::Error> {
+    fn group(&self, spot: &Spot, names: &[ChunkName]) -> Result<Arc<dyn ReadGroup>, DepotError> {
         self.seen.lock().unwrap().push(tree(&self.directory));
         if self.moved {
             let key = holdfast_store::Key::new("packs/gone").unwrap();
-            return Err(holdfast_store::Error::Missing { key }.into());
+            return Err(holdfast_vault::Error::from(holdfast_store::Error::Missing { key }).into());
         }
-        self.vault.group(spot)
+        self.vault.group(spot, names)
     }
 
-    fn chunk(&self, name: &ChunkName, length: u32) -> Result<Bytes, holdfast_vault::Error> {
+    fn chunk(&self, name: &ChunkName, length: u32) -> Result<Bytes, DepotError> {
         self.vault.chunk(name, length)
     }
 }
@@ -186,7 +186,7 @@ fn a_file_has_no_name_until_it_is_whole() {
     let large = file_of((1..=3).map(|byte| depot.chunk(&[byte; 100])).collect());
     let root = depot.store(Image::default().directory("/r").with("/r/large", large));
     let watched = Watched {
-        vault: &depot.vault,
+        vault: LocalDepot(depot.vault.clone()),
         directory: target.path().to_owned(),
         seen: Mutex::default(),
         moved: false,
@@ -211,7 +211,7 @@ fn what_a_clean_up_has_moved_meanwhile_is_found() {
     let image = Image::default().directory("/r").with("/r/large", large).with("/r/s", depot.file(b"small"));
     let root = depot.store(image);
     let watched = Watched {
-        vault: &depot.vault,
+        vault: LocalDepot(depot.vault.clone()),
         directory: target.path().to_owned(),
         seen: Mutex::default(),
         moved: true,

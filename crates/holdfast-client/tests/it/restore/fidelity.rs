@@ -6,7 +6,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 
 use super::*;
-use holdfast_client::backup::{self, Domain};
+use holdfast_client::backup::{self, Domain, Job};
+use holdfast_client::cancel::CancelFlag;
 use holdfast_client::source::{Selection, normalise_roots};
 use holdfast_testkit::tree::Segment;
 use holdfast_testkit::{Compare, Content, Plan};
@@ -20,8 +21,16 @@ fn backed_up(depot: &Depot, source: &Path) -> (Option<Root>, String) {
     let ears = Ears::default();
     let options = backup::Options { threads: 2, ..backup::Options::default() };
     let selected = (selection.compile().unwrap(), roots.as_slice());
-    let outcome =
-        backup::run(&depot.ingest, &domain, None, selected, &options, &Progress::default(), &ears).unwrap();
+    let job = Job {
+        depot: &depot.ingest,
+        domain: &domain,
+        parents: &[],
+        options: &options,
+        progress: &Progress::default(),
+        watcher: &ears,
+        cancel: &CancelFlag::new(),
+    };
+    let outcome = backup::run(&job, selected).unwrap();
     depot.ingest.checkpoint().unwrap();
     assert!(ears.heard().is_empty(), "{:?}", ears.heard());
     (outcome.manifest, String::from_utf8(roots[0].path.clone()).unwrap())

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::*;
 use bytes::Bytes;
-use holdfast_client::depot::{PlainGroup, ReadDepot, Spot};
+use holdfast_client::depot::{Error as DepotError, LocalDepot, ReadDepot, ReadGroup, Spot};
 use holdfast_format::manifest::NodeSource;
 
 /// What a restore asks of a vault.
@@ -20,12 +20,12 @@ enum Asked {
 
 /// A vault at which somebody is told of every question but those for single chunks.
 struct Told<'v> {
-    vault: &'v Vault,
+    vault: LocalDepot,
     tell: Box<dyn Fn(Asked) + Send + Sync + 'v>,
 }
 
 impl NodeSource for Told<'_> {
-    type Error = holdfast_vault::Error;
+    type Error = DepotError;
 
     fn node(&self, name: &ChunkName, length: u32) -> Result<Bytes, Self::Error> {
         (self.tell)(Asked::Node);
@@ -34,17 +34,17 @@ impl NodeSource for Told<'_> {
 }
 
 impl ReadDepot for Told<'_> {
-    fn locate(&self, names: &[ChunkName]) -> Result<Vec<Option<Spot>>, holdfast_vault::Error> {
+    fn locate(&self, names: &[ChunkName]) -> Result<Vec<Option<Spot>>, DepotError> {
         (self.tell)(Asked::Places);
         self.vault.locate(names)
     }
 
-    fn group(&self, spot: &Spot) -> Result<Arc<PlainGroup>, holdfast_vault::Error> {
+    fn group(&self, spot: &Spot, names: &[ChunkName]) -> Result<Arc<dyn ReadGroup>, DepotError> {
         (self.tell)(Asked::Group);
-        self.vault.group(spot)
+        self.vault.group(spot, names)
     }
 
-    fn chunk(&self, name: &ChunkName, length: u32) -> Result<Bytes, holdfast_vault::Error> {
+    fn chunk(&self, name: &ChunkName, length: u32) -> Result<Bytes, DepotError> {
         self.vault.chunk(name, length)
     }
 }
@@ -57,7 +57,7 @@ fn restore_told(
     tell: impl Fn(Asked) + Send + Sync,
 ) -> (Outcome, Vec<String>) {
     let (ears, progress) = (Ears::default(), Progress::default());
-    let told = Told { vault: &depot.vault, tell: Box::new(tell) };
+    let told = Told { vault: LocalDepot(depot.vault.clone()), tell: Box::new(tell) };
     let outcome = restore::run(&told, root, &[b"/r".to_vec()], &[], options, &progress, &ears).unwrap();
     (outcome, ears.heard())
 }

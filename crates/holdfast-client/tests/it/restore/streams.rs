@@ -12,8 +12,16 @@ fn stream(depot: &Depot, root: Option<Root>, paths: &[&str]) -> (Vec<u8>, Outcom
     let mut out = Vec::new();
     let paths: Vec<Vec<u8>> = paths.iter().map(|path| path.as_bytes().to_vec()).collect();
     let roots = [b"/r".to_vec()];
-    let outcome =
-        tar::write(&depot.vault, root, &roots, &paths, &Progress::default(), &ears, &mut out).unwrap();
+    let outcome = tar::write(
+        &LocalDepot(depot.vault.clone()),
+        root,
+        &roots,
+        &paths,
+        &Progress::default(),
+        &ears,
+        &mut out,
+    )
+    .unwrap();
     (out, outcome, ears.heard())
 }
 
@@ -148,7 +156,16 @@ fn a_file_of_over_eight_gibibytes_says_so() {
     let depot = Depot::new();
     let root = depot.store(Image::default().with("/r", file_of(vec![Piece::Hole { length: 9 << 30 }])));
     let (mut out, ears) = (Sink::default(), Ears::default());
-    tar::write(&depot.vault, root, &[b"/r".to_vec()], &[], &Progress::default(), &ears, &mut out).unwrap();
+    tar::write(
+        &LocalDepot(depot.vault.clone()),
+        root,
+        &[b"/r".to_vec()],
+        &[],
+        &Progress::default(),
+        &ears,
+        &mut out,
+    )
+    .unwrap();
     assert_eq!(out.length, (9 << 30) + 3 * 512 + 2 * 512);
     assert!(out.head.windows(16).any(|part| part == b"size=9663676416\n"));
 }
@@ -189,7 +206,7 @@ fn cat_gives_the_bytes_of_a_file() {
     let root = depot.store(image);
     let read = |path: &str| {
         let mut out = Vec::new();
-        cat(&depot.vault, root, path.as_bytes(), &mut out).map(|_| out)
+        cat(&LocalDepot(depot.vault.clone()), root, path.as_bytes(), &mut out).map(|_| out)
     };
     let bytes = read("/r/f").unwrap();
     assert_eq!(bytes.len(), 100_008);
