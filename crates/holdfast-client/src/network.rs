@@ -164,6 +164,8 @@ impl Attempt<'_> {
             cancel: self.cancel,
         };
         let outcome = backup::run(&job, (chosen.selector, &chosen.roots)).map_err(Error::Backup)?;
+        let late = self.writer.finish()?;
+        Progress::add(&self.progress.bytes_added, late);
         let (image, again) = self.writer.commit(Draft {
             root: outcome.manifest,
             roots: paths,

@@ -127,6 +127,12 @@ impl RemoteWriter {
         self.line.last_call(LEAVE_WITHIN, async move { client.leave(request).await });
     }
 
+    /// Waits until all groups are answered, and gives the bytes that they take and no `put` has told of yet.
+    pub fn finish(&self) -> Result<u64, Error> {
+        self.settle()?;
+        Ok(self.answers.bytes_added.swap(0, Relaxed))
+    }
+
     /// Waits until all groups are answered whose `put` has returned.
     fn settle(&self) -> Result<(), Error> {
         let target = self.put.load(Relaxed);
