@@ -188,6 +188,13 @@ pub struct Plain {
 }
 
 impl Plain {
+    /// A group that came from another host: its list is checked too.
+    pub fn open(list: List, data: Vec<u8>) -> Result<Self> {
+        list.check()?;
+        bound("the length of a group", data.len() as u64, DATA_MAX)?;
+        Self::new(list, data, 0)
+    }
+
     /// Brings the data of a group, which stand at `start` of `buffer` and fill it, back to their plain form; never
     /// beyond the length that its list declares.
     pub(crate) fn new(list: List, buffer: Vec<u8>, start: usize) -> Result<Self> {
