@@ -178,10 +178,16 @@ impl NamingKey {
         if self.name(chunk) == *name { Ok(()) } else { Err(Error::Name(*name)) }
     }
 
-    /// The chunker's table, as secret as the key. Who takes it wipes it.
-    pub(crate) fn gear_table(&self) -> Box<[u64; 256]> {
+    /// The chunker's table, 256 numbers of 8 bytes, the lowest first: for hosts that cut with it. As secret as the key.
+    pub fn gear_bytes(&self) -> Zeroizing<[u8; 2048]> {
         let mut bytes = Zeroizing::new([0; 2048]);
         derive(CONTEXT_GEAR, &[&self.0], bytes.as_mut_slice());
+        bytes
+    }
+
+    /// The chunker's table, as secret as the key. Who takes it wipes it.
+    pub(crate) fn gear_table(&self) -> Box<[u64; 256]> {
+        let bytes = self.gear_bytes();
         let mut table = Box::new([0; 256]);
         for (value, bytes) in table.iter_mut().zip(bytes.chunks_exact(8)) {
             *value = bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));

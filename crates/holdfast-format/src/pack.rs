@@ -95,7 +95,14 @@ pub fn open_list(sealer: &Sealer, bytes: &mut [u8]) -> Result<List> {
 }
 
 /// Opens a whole group. Its chunks are not checked against their names yet.
-pub fn open_group(sealer: &Sealer, mut bytes: Vec<u8>) -> Result<Plain> {
+pub fn open_group(sealer: &Sealer, bytes: Vec<u8>) -> Result<Plain> {
+    let (list, bytes, start) = unseal_group(sealer, bytes)?;
+    Plain::new(list, bytes, start)
+}
+
+/// Opens a group and leaves its data encoded as the list says: the list, bytes, and where in them the data begins, which
+/// end with them.
+pub fn unseal_group(sealer: &Sealer, mut bytes: Vec<u8>) -> Result<(List, Vec<u8>, usize)> {
     let frame = Frame::parse(&bytes)?;
     if bytes.len() as u64 != frame.group_length() {
         return Err(Error::Short { what: "a group" });
@@ -104,7 +111,7 @@ pub fn open_group(sealer: &Sealer, mut bytes: Vec<u8>) -> Result<Plain> {
     let start = FRAME_LENGTH + frame.list_length as usize;
     sealer.open(PartKind::GroupData, frame.number, &frame.to_bytes(), &mut bytes[start..])?;
     bytes.truncate(bytes.len() - TAG_LENGTH);
-    Plain::new(list, bytes, start)
+    Ok((list, bytes, start))
 }
 
 /// Encodes what stands at the end of a pack. Binds the pack to its place: groups alone are not.

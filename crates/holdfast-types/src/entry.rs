@@ -110,6 +110,8 @@ impl EntryFlags {
     pub const YOUNG: u32 = 2;
     /// The content, or the attributes, could not be read whole.
     pub const PARTIAL: u32 = 4;
+    /// The file was being read when a checkpoint was made; the content is what comes before. In no image.
+    pub const UNFINISHED: u32 = 8;
 
     /// Whether all of these bits are set.
     pub fn has(self, bits: u32) -> bool {

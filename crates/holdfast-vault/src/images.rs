@@ -92,6 +92,12 @@ impl Vault {
         Ok((None, unreadable))
     }
 
+    /// The image that a job has made, if it has.
+    pub fn image_of(&self, job: &JobId) -> Result<Option<ImageRecord>> {
+        let listed = self.listed(&record_key(job)?, job.created_millis(), job.image_id())?;
+        listed.map(|listed| listed.record).transpose()
+    }
+
     /// The image that a person means. `latest` never passes over a newer record that cannot be read.
     pub fn find_image(&self, selector: &Selector) -> Result<ImageRecord> {
         match selector {

@@ -150,7 +150,8 @@ impl Ingest {
     ///
     /// The caller is trusted, as code of the same process: that the chunks are what their names say, that they are in the
     /// data as the list says, and that each was claimed, is not checked here. Who takes groups from elsewhere must check
-    /// them first, or one sender could poison what others restore.
+    /// them first, or one sender could poison what others restore. Such a caller may count claims by rules of its own, and
+    /// use [`have`](Self::have) alone: what was never claimed here hinders no commit.
     pub fn put(&self, group: &GroupData) -> Result<u64> {
         self.put_in_place(&group.list, &mut group.data.clone())
     }
@@ -198,8 +199,8 @@ impl Ingest {
     }
 
     /// Makes the image: everything durable, everything that the job rests on still there and unmarked, then the
-    /// record. Committing the same job again gives the first record.
-    pub fn commit(self, draft: ImageDraft) -> Result<Committed> {
+    /// record. Committing the same job again gives the first record. What is put meanwhile or later belongs to no image.
+    pub fn commit(&self, draft: ImageDraft) -> Result<Committed> {
         self.checkpoint()?;
         let inner = &*self.vault.inner;
         let committed = {

@@ -90,6 +90,20 @@ impl Packs {
         pack::open_group(&sealer.1, bytes).map_err(Error::damaged(pack_key(id)?))
     }
 
+    /// A group, unsealed, its data encoded as the list says: as `pack::unseal_group` gives it.
+    pub(crate) fn unseal_group(
+        &self,
+        store: &dyn Store,
+        key: &VaultKey,
+        id: PackId,
+        offset: u64,
+        length: u64,
+    ) -> Result<(List, Vec<u8>, usize)> {
+        let sealer = self.sealer(store, key, id)?;
+        let bytes = self.read_group(store, id, offset, length)?;
+        pack::unseal_group(&sealer.1, bytes).map_err(Error::damaged(pack_key(id)?))
+    }
+
     /// All groups of a pack with their lists, by its footer, or where that is damaged, by looking for them.
     pub(crate) fn survey(&self, store: &dyn Store, key: &VaultKey, id: PackId, size: u64) -> Result<Survey> {
         let object = pack_key(id)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use holdfast_format::chunker::{Chunker, Sizes};
 use holdfast_format::config::{self, Config};
+use holdfast_format::group::List;
 use holdfast_format::manifest::NodeSource;
 use holdfast_format::{NamingKey, VaultKey};
 use holdfast_store::Store;
@@ -284,6 +285,11 @@ impl Vault {
         Chunker::new(&self.inner.config.naming, self.inner.config.sizes)
     }
 
+    /// Sizes of chunks in this vault's dedup domain.
+    pub fn sizes(&self) -> Sizes {
+        self.inner.config.sizes
+    }
+
     /// What the vault says of itself.
     pub fn info(&self) -> Result<Info> {
         let inner = &*self.inner;
@@ -375,6 +381,15 @@ impl Vault {
             let plain = inner.packs.open_group(&*inner.store, &inner.key, spot.pack, offset, length)?;
             Ok(Arc::new(PlainGroup::new(spot.pack, inner.config.naming.clone(), plain)))
         })
+    }
+
+    /// The group of a spot, with its data as they are stored: encoded as the list says, nothing checked against names.
+    pub fn stored_group(&self, spot: &Spot) -> Result<(List, Bytes)> {
+        let inner = &*self.inner;
+        let (offset, length) = (u64::from(spot.group_offset), u64::from(spot.group_length));
+        let (list, bytes, start) =
+            inner.packs.unseal_group(&*inner.store, &inner.key, spot.pack, offset, length)?;
+        Ok((list, Bytes::from(bytes).slice(start..)))
     }
 
     /// A chunk, checked against its name.

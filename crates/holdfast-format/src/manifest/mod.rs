@@ -7,6 +7,7 @@
 //! | [`content`] | pieces of one file → lists |
 //! | [`pieces`] | lists → pieces of one file |
 //! | [`mod@compare`] | two manifests side by side |
+//! | [`named`](mod@named) | one node or list by itself: what it names |
 //! | `node`, `leaf` | the bytes of one node |
 //! | `bounds` | what an entry may say |
 //!
@@ -17,6 +18,7 @@ pub mod builder;
 pub mod compare;
 pub mod content;
 mod leaf;
+pub mod named;
 mod node;
 pub mod pieces;
 pub mod reader;
@@ -34,6 +36,7 @@ pub use builder::Builder;
 pub(crate) use builder::begins_leaf;
 pub use compare::{Compare, Pair, Side, compare};
 pub use content::ContentBuilder;
+pub use named::{Named, Reference, Shape};
 pub use pieces::Pieces;
 pub use reader::{Entries, NodeReference, ReadError, ReadResult, Reader};
 
