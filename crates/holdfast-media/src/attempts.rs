@@ -1,0 +1,288 @@
+//! Which attempts live: fencing, their end, and how far jobs have come.
+//!
+//! The highest epoch of a job that was seen, and its last checkpoint, lie in a file of its own, so that an old attempt cannot
+//! come back after this server was started again. The file goes with the commit, or when no ticket can be good any more.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use holdfast_format::manifest::Root;
+use holdfast_jobs::attempt::Epoch;
+use holdfast_link::identity::Identity;
+use holdfast_types::{ChunkName, JobId};
+use parking_lot::Mutex;
+
+use crate::attempt::Attempt;
+use crate::durable::Shelf;
+use crate::error::{Error, Result};
+use crate::words::AttemptId;
+
+/// Attempts at a media server (docs/jobs.md, section 7).
+const ATTEMPTS_MAX: usize = 256;
+/// An attempt without a call ends after so long. A call lasts as long as its session.
+pub(crate) const IDLE: Duration = Duration::from_secs(24 * 3600);
+/// How old a job may be of which something is remembered: tickets of its attempts end 7 days after they are made, and a job is
+/// given up long before this.
+const JOB_MILLIS_MAX: u64 = 90 * 24 * 3600 * 1000;
+
+/// What is remembered of a job.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Progress {
+    pub(crate) epoch: Epoch,
+    pub(crate) root: Option<Root>,
+}
+
+/// Calls of something that lives as long as it is called.
+#[derive(Debug)]
+pub(crate) struct Use {
+    calls: AtomicUsize,
+    last: Mutex<Instant>,
+}
+
+impl Use {
+    pub(crate) fn new() -> Self {
+        Self { calls: AtomicUsize::new(0), last: Mutex::new(Instant::now()) }
+    }
+
+    pub(crate) fn is_idle(&self, now: Instant, within: Duration) -> bool {
+        self.calls.load(SeqCst) == 0 && now.saturating_duration_since(*self.last.lock()) >= within
+    }
+}
+
+/// One call. While it lasts what it works with is not forgotten.
+#[derive(Debug)]
+pub(crate) struct Call<T> {
+    pub(crate) with: Arc<T>,
+    used: Arc<Use>,
+}
+
+impl<T> Call<T> {
+    pub(crate) fn begin(with: &Arc<T>, used: &Arc<Use>) -> Self {
+        used.calls.fetch_add(1, SeqCst);
+        Self { with: Arc::clone(with), used: Arc::clone(used) }
+    }
+}
+
+impl<T> Drop for Call<T> {
+    fn drop(&mut self) {
+        *self.used.last.lock() = Instant::now();
+        self.used.calls.fetch_sub(1, SeqCst);
+    }
+}
+
+type Living = HashMap<JobId, (Arc<Attempt>, Arc<Use>)>;
+
+/// The attempts of this process.
+#[derive(Debug)]
+pub(crate) struct Attempts {
+    living: Mutex<Living>,
+    files: Shelf,
+    /// One begins, or remembers, at a time: file and table change together.
+    changing: Mutex<()>,
+}
+
+impl Attempts {
+    pub(crate) fn open(state: &Path) -> Result<Self> {
+        let files = Shelf::open(state.join("checkpoints"), b"HFCKPT01")?;
+        Ok(Self { living: Mutex::default(), files, changing: Mutex::new(()) })
+    }
+
+    /// Begins an attempt, unless it has begun already. `make` is called if it must be made. What was remembered of the job
+    /// comes with it.
+    pub(crate) fn begin(
+        &self,
+        id: AttemptId,
+        caller: &Identity,
+        make: impl FnOnce() -> Result<Attempt>,
+    ) -> Result<(Call<Attempt>, Option<Root>)> {
+        let _one = self.changing.lock();
+        let before = self.progress(&id.job)?;
+        if before.is_some_and(|before| before.epoch > id.epoch) {
+            return Err(Error::Fenced);
+        }
+        let root = before.and_then(|before| before.root);
+        let old = self.living.lock().get(&id.job).map(|(attempt, _)| Arc::clone(attempt));
+        match old {
+            Some(old) if old.id() == id => return self.find(id, caller).map(|call| (call, root)),
+            Some(old) if old.id().epoch > id.epoch => return Err(Error::Fenced),
+            Some(_) => {}
+            None if self.living.lock().len() >= ATTEMPTS_MAX => return Err(Error::Busy("attempts")),
+            None => {}
+        }
+        // Remembered before the older one is told: it must stay fenced.
+        self.write(&id.job, Progress { epoch: id.epoch, root })?;
+        let old = self.living.lock().remove(&id.job);
+        if let Some((old, _)) = old {
+            old.end(true);
+        }
+        let attempt = (Arc::new(make()?), Arc::new(Use::new()));
+        let call = Call::begin(&attempt.0, &attempt.1);
+        self.living.lock().insert(id.job, attempt);
+        Ok((call, root))
+    }
+
+    /// An attempt that lives, for the one who has begun it.
+    pub(crate) fn find(&self, id: AttemptId, caller: &Identity) -> Result<Call<Attempt>> {
+        let living = self.living.lock();
+        match living.get(&id.job) {
+            Some((attempt, used)) if attempt.id() == id => {
+                if attempt.caller != *caller {
+                    return Err(Error::Denied("the attempt is another host's"));
+                }
+                Ok(Call::begin(attempt, used))
+            }
+            Some((attempt, _)) if attempt.id().epoch > id.epoch => Err(Error::Fenced),
+            _ => {
+                drop(living);
+                let seen = self.progress(&id.job)?;
+                let fenced = seen.is_some_and(|seen| seen.epoch > id.epoch);
+                Err(if fenced { Error::Fenced } else { Error::UnknownAttempt })
+            }
+        }
+    }
+
+    /// Remembers how far an attempt has come, unless a later one has begun.
+    pub(crate) fn remember(&self, id: AttemptId, root: Root) -> Result<()> {
+        let _one = self.changing.lock();
+        match self.progress(&id.job)? {
+            Some(seen) if seen.epoch > id.epoch => Err(Error::Fenced),
+            _ => self.write(&id.job, Progress { epoch: id.epoch, root: Some(root) }),
+        }
+    }
+
+    /// Nothing of the job need be remembered: its image is there.
+    pub(crate) fn forget_job(&self, job: &JobId) -> Result<()> {
+        let _one = self.changing.lock();
+        self.files.remove(&job.to_string())
+    }
+
+    /// Attempts of the job up to this one are fenced, for ever.
+    pub(crate) fn fence(&self, upto: AttemptId) -> Result<()> {
+        let _one = self.changing.lock();
+        let before = self.progress(&upto.job)?;
+        let epoch = Epoch { counter: upto.epoch.counter.saturating_add(1), ..upto.epoch };
+        if before.is_none_or(|before| before.epoch < epoch) {
+            self.write(&upto.job, Progress { epoch, root: before.and_then(|before| before.root) })?;
+        }
+        let mut living = self.living.lock();
+        if living.get(&upto.job).is_some_and(|(attempt, _)| attempt.id().epoch <= upto.epoch) {
+            let ended = living.remove(&upto.job);
+            drop(living);
+            if let Some((attempt, _)) = ended {
+                attempt.end(true);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends an attempt, if it lives.
+    pub(crate) fn end(&self, id: AttemptId) {
+        let mut living = self.living.lock();
+        if living.get(&id.job).is_some_and(|(attempt, _)| attempt.id() == id) {
+            let ended = living.remove(&id.job);
+            drop(living);
+            if let Some((attempt, _)) = ended {
+                attempt.end(false);
+            }
+        }
+    }
+
+    pub(crate) fn running(&self) -> Vec<AttemptId> {
+        self.living.lock().values().map(|(attempt, _)| attempt.id()).collect()
+    }
+
+    /// Ends attempts that nobody has called for long; how many.
+    pub(crate) fn forget_idle(&self, now: Instant) -> usize {
+        let mut living = self.living.lock();
+        let (idle, rest): (Living, Living) =
+            living.drain().partition(|(_, (_, used))| used.is_idle(now, IDLE));
+        *living = rest;
+        drop(living);
+        idle.values().for_each(|(attempt, _)| attempt.end(false));
+        idle.len()
+    }
+
+    /// Forgets jobs that are too old to go on.
+    pub(crate) fn forget_old(&self, now_millis: u64) -> Result<()> {
+        let _one = self.changing.lock();
+        for name in self.files.names()? {
+            let job = parse_job(&name);
+            let is_old = |job: JobId| job.created_millis().saturating_add(JOB_MILLIS_MAX) < now_millis;
+            if job.is_none_or(|job| is_old(job) && !self.living.lock().contains_key(&job)) {
+                self.files.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn progress(&self, job: &JobId) -> Result<Option<Progress>> {
+        Ok(self.files.get(&job.to_string())?.and_then(|bytes| decode(&bytes)))
+    }
+
+    fn write(&self, job: &JobId, progress: Progress) -> Result<()> {
+        self.files.put(&job.to_string(), &encode(progress))
+    }
+}
+
+/// The job of a file's name: 32 digits and hyphens.
+pub(crate) fn parse_job(name: &str) -> Option<JobId> {
+    let digits: String = name.chars().filter(|digit| *digit != '-').collect();
+    let bytes: [u8; 16] = holdfast_types::from_hex(&digits).ok()?;
+    JobId::from_slice(&bytes).filter(|job| job.to_string() == name)
+}
+
+fn encode(progress: Progress) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(64);
+    bytes.extend_from_slice(&progress.epoch.incarnation.to_le_bytes());
+    bytes.extend_from_slice(&progress.epoch.counter.to_le_bytes());
+    if let Some(root) = progress.root {
+        bytes.extend_from_slice(&root.name.0);
+        bytes.extend_from_slice(&root.length.to_le_bytes());
+        bytes.push(root.height);
+    }
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Option<Progress> {
+    let (incarnation, rest) = bytes.split_first_chunk()?;
+    let (counter, rest) = rest.split_first_chunk()?;
+    let epoch =
+        Epoch { incarnation: u64::from_le_bytes(*incarnation), counter: u64::from_le_bytes(*counter) };
+    let root = match rest {
+        [] => None,
+        rest => {
+            let (name, rest) = rest.split_first_chunk::<32>()?;
+            let (length, rest) = rest.split_first_chunk()?;
+            let [height] = rest else { return None };
+            let length = u32::from_le_bytes(*length);
+            Some(Root { name: ChunkName(*name), length, height: *height })
+        }
+    };
+    Some(Progress { epoch, root })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_comes_back() {
+        let epoch = Epoch { incarnation: 3, counter: 7 };
+        let root = Root { name: ChunkName([9; 32]), length: 77, height: 2 };
+        for root in [None, Some(root)] {
+            let progress = Progress { epoch, root };
+            assert_eq!(decode(&encode(progress)), Some(progress));
+        }
+        assert_eq!(decode(&encode(Progress { epoch, root: Some(root) })[..40]), None);
+    }
+
+    #[test]
+    fn files_are_called_as_jobs() {
+        let job = JobId::at_millis(1_795_000_000_000, [1; 10]);
+        assert_eq!(parse_job(&job.to_string()), Some(job));
+        assert_eq!(parse_job("readme"), None);
+    }
+}
