@@ -35,7 +35,7 @@ pub use authority::Authority;
 pub use credentials::Credentials;
 pub use current::Current;
 pub use files::HostFiles;
-pub use ledger::Ledger;
+pub use ledger::{Grant, Ledger};
 pub use name::{Identity, Role};
 pub use primitives::Fingerprint;
 pub use registrar::{Office, Registrar};

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use holdfast_proto::enrol::{Code, Enrol, Refused};
+use holdfast_proto::services::{SignedTicket, Ticket};
 use parking_lot::Mutex;
 use rustls::pki_types::CertificateDer;
 
@@ -14,6 +15,7 @@ use super::credentials::{Facts, request_key};
 use super::ledger::{Grant, GrantError, Ledger};
 use super::private::{self, Place};
 use super::revocation::{self, Revocations};
+use super::ticket;
 use super::token::{Token, TokenId};
 use super::verify::Peer;
 use super::{Authority, Fingerprint, Identity, Role};
@@ -198,6 +200,11 @@ impl Office {
         let Some(list) = list else { return Ok(false) };
         self.revocations.accept(&list)?;
         Ok(true)
+    }
+
+    /// Signs what a host may do at a media server. It must be for a host of this site.
+    pub fn sign_ticket(&self, ticket: &Ticket) -> super::Result<SignedTicket> {
+        ticket::sign(&self.authority, ticket)
     }
 
     /// What is known of tokens and hosts, as of now.

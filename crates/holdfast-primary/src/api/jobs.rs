@@ -1,0 +1,207 @@
+//! Jobs: what there are, what has become of them, new ones, and what may be done to them.
+
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use holdfast_catalog::{JobFilter, JobRow};
+use holdfast_jobs::machine::Event;
+use holdfast_types::JobId;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Answer, Api, Trouble, Who, images, views};
+use crate::board;
+use crate::manager::{Command, Wish, parse_job};
+use crate::work::{Backup, Restore, What, Work};
+
+/// An answer to `wait` comes after so long at the latest.
+const WAIT_MAX: Duration = Duration::from_secs(25);
+/// Jobs of a list, if nobody says how many.
+const LIST: u32 = 100;
+/// Events of an answer.
+const EVENTS_MAX: u32 = 1_000;
+/// Paths and patterns of a job, and bytes of each.
+const PATHS_MAX: usize = 10_000;
+const PATH_MAX: usize = 4_096;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct List {
+    #[serde(default)]
+    active: bool,
+    #[serde(default)]
+    failed: bool,
+    since: Option<u64>,
+    client: Option<String>,
+    policy: Option<String>,
+    limit: Option<u32>,
+}
+
+pub(super) async fn list(
+    State(api): State<Api>,
+    who: Who,
+    Query(query): Query<List>,
+) -> Answer<Vec<views::Job>> {
+    let filter = JobFilter {
+        active: query.active,
+        failed: query.failed,
+        since: query.since,
+        client: who.only().or(query.client),
+        policy: query.policy,
+        limit: query.limit.unwrap_or(LIST),
+        before: None,
+    };
+    let rows = api.catalog.jobs(&filter).await?.into_iter();
+    // What moves is newer on the board.
+    let rows = rows.map(|row| api.board.job(&row.id).unwrap_or(row));
+    Ok(Json(rows.map(|row| views::Job::new(row, false)).collect()))
+}
+
+/// The job of an id or of the beginning of one, if it may be seen.
+async fn find(api: &Api, who: &Who, id: &str) -> Result<(JobId, JobRow), Trouble> {
+    let missing = || Trouble::missing(format!("there is no job {id}"), "`holdfast jobs` lists them");
+    let row = api.catalog.find_job(id).await?.ok_or_else(missing)?;
+    if who.only().is_some_and(|only| only != row.client) {
+        return Err(missing());
+    }
+    let job = parse_job(&row.id).ok_or_else(missing)?;
+    let row = api.board.job(&row.id).unwrap_or(row);
+    Ok((job, row))
+}
+
+pub(super) async fn show(State(api): State<Api>, who: Who, Path(id): Path<String>) -> Answer<views::Job> {
+    Ok(Json(views::Job::new(find(&api, &who, &id).await?.1, true)))
+}
+
+#[derive(Deserialize)]
+pub(super) struct After {
+    #[serde(default)]
+    after: u64,
+}
+
+pub(super) async fn events(
+    State(api): State<Api>,
+    who: Who,
+    Path(id): Path<String>,
+    Query(query): Query<After>,
+) -> Answer<Vec<views::Event>> {
+    let (_, row) = find(&api, &who, &id).await?;
+    let events = api.catalog.events(&row.id, query.after, EVENTS_MAX).await?;
+    Ok(Json(events.into_iter().map(views::Event::from).collect()))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Version {
+    #[serde(default)]
+    version: u64,
+}
+
+pub(super) async fn wait(
+    State(api): State<Api>,
+    who: Who,
+    Path(id): Path<String>,
+    Query(query): Query<Version>,
+) -> Answer<views::Job> {
+    let begun = Instant::now();
+    let mut changes = api.board.changes();
+    let (_, mut row) = find(&api, &who, &id).await?;
+    while row.version == query.version && row.state != "done" && begun.elapsed() < WAIT_MAX {
+        board::change(&mut changes, WAIT_MAX.saturating_sub(begun.elapsed())).await;
+        row = match api.board.job(&row.id) {
+            Some(row) => row,
+            None => find(&api, &who, &row.id).await?.1,
+        };
+    }
+    Ok(Json(views::Job::new(row, true)))
+}
+
+pub(super) async fn cancel(State(api): State<Api>, who: Who, Path(id): Path<String>) -> Answer<views::Job> {
+    tell(api, who, id, Event::Cancel).await
+}
+
+pub(super) async fn retry(State(api): State<Api>, who: Who, Path(id): Path<String>) -> Answer<views::Job> {
+    tell(api, who, id, Event::Retry).await
+}
+
+async fn tell(api: Api, who: Who, id: String, event: Event) -> Answer<views::Job> {
+    let (job, row) = find(&api, &who, &id).await?;
+    api.ask(|answer| Command::To(job, event, answer)).await??;
+    Ok(Json(views::Job::new(find(&api, &who, &row.id).await?.1, true)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Make {
+    client: Option<String>,
+    name: Option<String>,
+    backup: Option<Backup>,
+    restore: Option<Restore>,
+}
+
+pub(super) async fn make(State(api): State<Api>, who: Who, Json(make): Json<Make>) -> Answer<Value> {
+    let client = who.client(make.client)?;
+    known_client(&api, &client).await?;
+    let what = match (make.backup, make.restore) {
+        (Some(backup), None) => What::Backup(checked(backup, &who)?),
+        (None, Some(restore)) => What::Restore(owned(&api, &who, restore).await?),
+        _ => return Err(Trouble::bad("a job is a backup or a restore", "docs/api.md has both")),
+    };
+    let by = match &who {
+        Who::Operator => "an operator".to_owned(),
+        Who::Host(host) => format!("somebody on {}", host.host()),
+    };
+    let wish = Wish {
+        label: make.name.unwrap_or_else(|| client.clone()),
+        client,
+        policy: None,
+        priority: 0,
+        work: Work::asked(what),
+        why: format!("asked for by {by}"),
+        mark: None,
+    };
+    let made = api.ask(|answer| Command::Make(vec![wish], answer)).await??;
+    Ok(Json(json!({ "job": made.first().map(ToString::to_string) })))
+}
+
+async fn known_client(api: &Api, client: &str) -> Result<(), Trouble> {
+    let hosts = api.catalog.hosts().await?;
+    if hosts.iter().any(|host| host.role == "client" && host.name == client) {
+        return Ok(());
+    }
+    Err(Trouble::missing(
+        format!("no client {client} has ever attended"),
+        "`holdfast hosts` lists them; `holdfast client enroll` and `holdfast client run` bring one",
+    ))
+}
+
+/// Commands are a policy's: nobody who asks for a backup runs a program by it.
+fn checked(mut backup: Backup, who: &Who) -> Result<Backup, Trouble> {
+    (backup.before, backup.after) = (None, None);
+    // Sharing is a policy's choice, since it tells clients what others have.
+    backup.shared &= *who == Who::Operator;
+    let lists = [&backup.paths, &backup.excludes];
+    let is_long =
+        lists.iter().any(|list| list.len() > PATHS_MAX || list.iter().any(|item| item.len() > PATH_MAX));
+    if is_long || backup.paths.is_empty() || backup.paths.iter().any(|path| !path.starts_with('/')) {
+        return Err(Trouble::bad("a backup has 1 to 10,000 absolute paths", "write them from the root"));
+    }
+    Ok(backup)
+}
+
+/// The whole id of the image, and its owner. A client restores its own.
+async fn owned(api: &Api, who: &Who, mut restore: Restore) -> Result<Restore, Trouble> {
+    if restore.paths.len() > PATHS_MAX || restore.overwrite > 4 {
+        return Err(Trouble::bad("a restore has at most 10,000 paths", "leave them out for all of it"));
+    }
+    let image = images::find(api, who, &restore.image, None).await?;
+    (restore.image, restore.owner) = (image.id, image.client);
+    Ok(restore)
+}
+
+impl From<axum::extract::rejection::JsonRejection> for Trouble {
+    fn from(error: axum::extract::rejection::JsonRejection) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error.body_text(), "docs/api.md has the fields")
+    }
+}

@@ -1,0 +1,38 @@
+//! The primary server role: owns policies, schedules, jobs, the catalog and the identities of its site, and drives the rest
+//! (docs/jobs.md). What becomes of a job is decided in holdfast-jobs; here it is stored, and what follows is done.
+//!
+//! | file | question it answers |
+//! |---|---|
+//! | [`site`] | what makes a site, and what of it lies where? |
+//! | `serve` | how does the process run, and who is let in? |
+//! | `manager` | what happens to jobs, one thing after another? |
+//! | `reports` | what do the reports of hosts mean? |
+//! | `plan` | which jobs does a policy make, and when? |
+//! | `work` | what is a job to do, as it is stored? |
+//! | `orders` | how is an attempt ordered, with its ticket? |
+//! | `notes` | how does a transition show in a job's row and log? |
+//! | `board` | what of all this can be looked at without asking the manager? |
+//! | `attend` | how do hosts attend? |
+//! | `api` | what may people and programs ask? (docs/api.md) |
+
+mod api;
+mod attend;
+mod board;
+mod manager;
+mod notes;
+mod orders;
+mod plan;
+mod reports;
+mod serve;
+pub mod site;
+mod work;
+
+pub use serve::{Error, LocalMedia, Notes, Options, run};
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The time of day, in milliseconds since 1970 UTC.
+fn day_millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

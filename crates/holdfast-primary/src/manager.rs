@@ -1,0 +1,455 @@
+//! The job manager: everything that happens to jobs happens here, one thing after another. A transition is stored before
+//! anything is done because of it; one that cannot be stored has not happened, and its event comes again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use holdfast_catalog::{Catalog, Error as CatalogError, JobRow, NewEvent, NewJob};
+use holdfast_jobs::Now;
+use holdfast_jobs::machine::{Action, Event, Host, Job, Note, State};
+use holdfast_jobs::policy::Policy;
+use holdfast_jobs::queue::{self, Place, Places, Waiting};
+use holdfast_link::identity::{Identity, Role};
+use holdfast_proto::services as wire;
+use holdfast_types::JobId;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::board::Board;
+use crate::day_millis;
+use crate::notes::{self, Progress};
+use crate::orders::{self, About, Orders};
+use crate::serve::{LocalMedia, Notes};
+use crate::work::{What, Work};
+
+/// Backups of a client at one time.
+const BACKUPS_PER_CLIENT: usize = 1;
+/// Jobs of a media server at one time.
+const JOBS_PER_MEDIA: usize = 64;
+/// Progress that is not a transition is stored so often.
+const STORE_EVERY: u64 = 30_000;
+/// The manager looks around at least so often.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// What is asked of the manager.
+pub(crate) enum Command {
+    /// Make jobs. The answer is their ids.
+    Make(Vec<Wish>, oneshot::Sender<Result<Vec<JobId>, CatalogError>>),
+    /// Something for one job.
+    To(JobId, Event, oneshot::Sender<Result<bool, CatalogError>>),
+    /// A host has begun to attend, in its attendance with this number.
+    Attends { host: Identity, number: u64, present: wire::Present, orders: mpsc::Sender<wire::Order> },
+    /// It says something.
+    Report { host: Identity, number: u64, report: wire::report::Report },
+    /// Its session has lost its connection, or has it again.
+    Reach { host: Identity, number: u64, is_there: bool },
+    /// Its attendance is over.
+    Gone { host: Identity, number: u64 },
+    /// Policies have changed.
+    Policies(BTreeMap<String, Policy>),
+    /// The media server of this process has made images.
+    Committed(Vec<wire::Committed>),
+}
+
+/// A job that is wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    pub(crate) client: String,
+    pub(crate) policy: Option<String>,
+    pub(crate) label: String,
+    pub(crate) priority: i32,
+    pub(crate) work: Work,
+    pub(crate) why: String,
+    pub(crate) mark: Option<(String, String, u64)>,
+}
+
+/// A job that is not done.
+#[derive(Clone)]
+pub(crate) struct Live {
+    pub(crate) row: JobRow,
+    pub(crate) machine: Job,
+    pub(crate) work: Work,
+    pub(crate) progress: Progress,
+    pub(crate) stored: u64,
+}
+
+/// A host that attends.
+pub(crate) struct Attendance {
+    pub(crate) number: u64,
+    pub(crate) orders: mpsc::Sender<wire::Order>,
+}
+
+/// What the manager works with.
+pub(crate) struct Manager {
+    pub(crate) catalog: Catalog,
+    pub(crate) board: Arc<Board>,
+    pub(crate) orders: Orders,
+    pub(crate) media: Arc<dyn LocalMedia>,
+    /// The identity of this process, which is its media server's too.
+    pub(crate) here: Identity,
+    pub(crate) begun: Instant,
+    pub(crate) incarnation: u64,
+    pub(crate) jobs: HashMap<JobId, Live>,
+    pub(crate) hosts: HashMap<Identity, Attendance>,
+    pub(crate) policies: BTreeMap<String, Policy>,
+    pub(crate) marks: BTreeMap<(String, String), u64>,
+    pub(crate) notes: Arc<dyn Notes>,
+}
+
+impl Manager {
+    /// Takes up what is not done.
+    pub(crate) async fn load(&mut self) -> Result<(), CatalogError> {
+        self.marks = self.catalog.marks().await?;
+        for row in self.catalog.unfinished_jobs().await? {
+            let Some((id, mut live)) = Live::read(row) else { continue };
+            live.machine.resume(self.incarnation, self.now());
+            // Counters that were not stored may have been seen by who waits: numbers are not used twice.
+            live.row.version += 1 << 20;
+            self.board.put_job(&live.row);
+            self.jobs.insert(id, live);
+        }
+        // The media server of this process is here from the beginning.
+        let all: Vec<JobId> = self.jobs.keys().copied().collect();
+        for id in all {
+            self.on(id, Event::Attends { host: Host::Media, runs: true }, None).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        let run = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Now { run_millis: run, day_millis: day_millis() }
+    }
+
+    /// Works until nobody can ask for anything any more.
+    pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        loop {
+            if let Err(error) = self.look_around().await {
+                self.trouble(&error);
+            }
+            let wait = self.next_look();
+            match tokio::time::timeout(wait, inbox.recv()).await {
+                Ok(None) => return,
+                Ok(Some(command)) => self.take(command).await,
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn trouble(&self, error: &dyn std::fmt::Display) {
+        self.notes.say(&format!("the catalog cannot be used: {error}; what was to be stored comes again"));
+    }
+
+    fn next_look(&self) -> Duration {
+        let now = self.now();
+        let wakes = self.jobs.values().filter_map(|live| live.machine.next_wake());
+        let soonest = wakes.min().map(|at| Duration::from_millis(at.saturating_sub(now.run_millis)));
+        let planned = self.next_planned(now).map(Duration::from_millis);
+        [soonest, planned].into_iter().flatten().fold(LOOK_EVERY, Duration::min).max(Duration::from_millis(5))
+    }
+
+    /// What time alone brings: jobs that are due, waits that are over, places that are free.
+    async fn look_around(&mut self) -> Result<(), CatalogError> {
+        self.plan().await?;
+        let now = self.now();
+        let due = self.jobs.iter().filter_map(|(id, live)| {
+            let is_over = live.machine.state() == &State::Queued
+                && live.work.until.is_some_and(|until| now.day_millis >= until);
+            let wakes = live.machine.next_wake().is_some_and(|at| at <= now.run_millis);
+            match (is_over, wakes) {
+                (true, _) => Some((*id, Event::WindowOver)),
+                (_, true) => Some((*id, Event::Tick)),
+                _ => None,
+            }
+        });
+        let due: Vec<(JobId, Event)> = due.collect();
+        for (id, event) in due {
+            self.on(id, event, None).await?;
+        }
+        self.begin_some().await
+    }
+
+    /// Begins those that have a place.
+    async fn begin_some(&mut self) -> Result<(), CatalogError> {
+        let mut places = Places::default();
+        let mut waiting = Vec::new();
+        for (id, live) in &self.jobs {
+            let uses = uses(live);
+            for place in &uses {
+                places.limit(place.clone(), limit(place, live));
+            }
+            match live.machine.state() {
+                State::Active(_) => places.take(&uses),
+                State::Queued => waiting.push(Waiting {
+                    id: *id,
+                    priority: live.row.priority,
+                    created_millis: live.row.created,
+                    uses,
+                    is_ready: self.hosts.contains_key(&self.client(&live.row.client)),
+                }),
+                _ => {}
+            }
+        }
+        for id in queue::choose(waiting, places).begin {
+            self.on(id, Event::Begin { incarnation: self.incarnation }, None).await?;
+        }
+        Ok(())
+    }
+
+    /// The identity of a client. A name that is none names nobody.
+    pub(crate) fn client(&self, name: &str) -> Identity {
+        Identity::new(self.here.site(), Role::Client, name).unwrap_or_else(|_| self.here.clone())
+    }
+
+    async fn take(&mut self, command: Command) {
+        let done = match command {
+            Command::Make(wishes, answer) => {
+                let made = self.make(wishes).await;
+                // Who asked may have gone.
+                let _ = answer.send(made);
+                Ok(())
+            }
+            Command::To(id, event, answer) => {
+                let done = self.on(id, event, None).await;
+                let _ = answer.send(done);
+                Ok(())
+            }
+            Command::Attends { host, number, present, orders } => {
+                self.attends(host, number, present, orders).await
+            }
+            Command::Report { host, number, report } => self.report(&host, number, report).await,
+            Command::Reach { host, number, is_there } => self.reach(&host, number, is_there).await,
+            Command::Gone { host, number } => self.gone(&host, number).await,
+            Command::Policies(policies) => {
+                self.policies = policies;
+                Ok(())
+            }
+            Command::Committed(committed) => self.committed(committed).await,
+        };
+        if let Err(error) = done {
+            self.trouble(&error);
+        }
+    }
+
+    /// Makes jobs, all or none.
+    pub(crate) async fn make(&mut self, wishes: Vec<Wish>) -> Result<Vec<JobId>, CatalogError> {
+        let now = self.now();
+        let mut made = Vec::new();
+        for wish in wishes {
+            let mut random = [0; 10];
+            getrandom::fill(&mut random).map_err(|error| CatalogError::Random(error.to_string()))?;
+            let id = JobId::at_millis(now.day_millis, random);
+            made.push((id, Live::new(id, &wish, &self.here, now), wish));
+        }
+        let rows: Vec<NewJob> = made
+            .iter()
+            .map(|(_, live, wish)| NewJob {
+                row: live.row.clone(),
+                events: vec![NewEvent {
+                    at: now.day_millis,
+                    kind: "made".into(),
+                    text: wish.why.clone(),
+                    detail: "null".into(),
+                }],
+                mark: wish.mark.clone(),
+            })
+            .collect();
+        self.catalog.insert_jobs(&rows).await?;
+        let mut ids = Vec::new();
+        for (id, live, wish) in made {
+            if let Some((policy, key, at)) = wish.mark {
+                self.marks.insert((policy, key), at);
+            }
+            self.board.put_job(&live.row);
+            self.jobs.insert(id, live);
+            ids.push(id);
+        }
+        Ok(ids)
+    }
+
+    /// An event for a job: stored, then done. `reporter` is who is told that it is settled. Whether there is such a job.
+    pub(crate) async fn on(
+        &mut self,
+        id: JobId,
+        event: Event,
+        reporter: Option<&Identity>,
+    ) -> Result<bool, CatalogError> {
+        let Some(mut live) = self.find(id).await? else { return Ok(false) };
+        let now = self.now();
+        let before = live.machine.clone();
+        let actions = live.machine.on(event, now);
+        let mut events = Vec::new();
+        for action in &actions {
+            if let Action::Note(note) = action {
+                events.push(notes::apply(&mut live.row, note, now.day_millis));
+                if let Note::Begun(_) = note {
+                    live.progress.next_attempt(now.day_millis);
+                }
+            }
+        }
+        live.row.state = notes::state_word(&live.machine).to_owned();
+        live.row.image = live.machine.image().map(|image| image.to_string());
+        if live.machine.is_done() {
+            live.progress.enter("", now.day_millis);
+            live.progress.outage(0, now.day_millis);
+        }
+        let is_due = now.day_millis.saturating_sub(live.stored) >= STORE_EVERY;
+        live.row.version += 1;
+        if is_transition(&before, &live.machine) || !events.is_empty() || is_due {
+            live.store(&self.catalog, &events, now.day_millis).await?;
+        }
+        self.show(id, live);
+        for action in actions {
+            self.act(id, action, reporter).await;
+        }
+        Ok(true)
+    }
+
+    /// A job, also one that is done.
+    async fn find(&self, id: JobId) -> Result<Option<Live>, CatalogError> {
+        if let Some(live) = self.jobs.get(&id) {
+            return Ok(Some(live.clone()));
+        }
+        Ok(self.catalog.job(&id.to_string()).await?.and_then(Live::read).map(|(_, live)| live))
+    }
+
+    pub(crate) fn show(&mut self, id: JobId, mut live: Live) {
+        live.row.progress = serde_json::to_string(&live.progress).unwrap_or_default();
+        if live.machine.is_done() {
+            self.jobs.remove(&id);
+            self.board.remove_job(&live.row.id);
+        } else {
+            self.board.put_job(&live.row);
+            self.jobs.insert(id, live);
+        }
+    }
+
+    async fn act(&mut self, id: JobId, action: Action, reporter: Option<&Identity>) {
+        match action {
+            Action::Note(_) => {}
+            Action::Start(epoch) => {
+                let Some(live) = self.jobs.get(&id) else { return };
+                let holder = self.client(&live.row.client);
+                let about = About {
+                    job: id,
+                    epoch,
+                    client: &live.row.client,
+                    label: &live.row.label,
+                    media: &self.here,
+                };
+                match self.orders.start(&about, &holder, &live.work) {
+                    Ok(order) => self.send(&holder, order),
+                    Err(error) => self.notes.say(&format!("job {id} cannot be ordered: {error}")),
+                }
+            }
+            Action::Cancel(epoch) => {
+                let client = match self.find(id).await {
+                    Ok(Some(live)) => self.client(&live.row.client),
+                    _ => return,
+                };
+                self.send(&client, orders::cancel(id, epoch));
+                let (media, upto) = (Arc::clone(&self.media), orders::attempt(id, epoch));
+                // It writes to the disk. What cannot be fenced may make an image, which does no harm.
+                let _ = tokio::task::spawn_blocking(move || media.fence(&upto)).await;
+            }
+            Action::Settle(epoch) => match reporter {
+                Some(reporter) if *reporter == self.here => {
+                    let media = Arc::clone(&self.media);
+                    // It is said again otherwise.
+                    let _ = tokio::task::spawn_blocking(move || media.settled(&id)).await;
+                }
+                Some(reporter) => self.send(&reporter.clone(), orders::settled(id, epoch)),
+                None => {}
+            },
+        }
+    }
+
+    /// Sends an order, if the host attends. Orders come again when it attends the next time.
+    pub(crate) fn send(&mut self, host: &Identity, order: wire::Order) {
+        let Some(attendance) = self.hosts.get(host) else { return };
+        if let Err(mpsc::error::TrySendError::Full(_)) = attendance.orders.try_send(order) {
+            // It does not take orders: its attendance ends, and it begins another.
+            self.hosts.remove(host);
+            self.board.remove_host(host);
+        }
+    }
+}
+
+/// Whether something has changed that must outlive this process.
+fn is_transition(before: &Job, after: &Job) -> bool {
+    let durable = |job: &Job| {
+        let active = match job.state() {
+            State::Active(active) => Some((active.accepted, active.checkpointed)),
+            _ => None,
+        };
+        (notes::state_word(job), job.epoch(), job.image(), active)
+    };
+    durable(before) != durable(after)
+}
+
+fn uses(live: &Live) -> Vec<Place> {
+    let mut uses = vec![Place::Media(live.row.media.clone())];
+    if let What::Backup(_) = live.work.what {
+        uses.push(Place::Client(live.row.client.clone()));
+        if let (Some(policy), Some(_)) = (&live.row.policy, live.work.policy_jobs) {
+            uses.push(Place::Policy(policy.clone()));
+        }
+    }
+    uses
+}
+
+fn limit(place: &Place, live: &Live) -> usize {
+    match place {
+        Place::Client(_) => BACKUPS_PER_CLIENT,
+        Place::Policy(_) => live.work.policy_jobs.map_or(usize::MAX, |jobs| jobs as usize),
+        Place::Media(_) | Place::Storage(_) => JOBS_PER_MEDIA,
+    }
+}
+
+impl Live {
+    fn new(id: JobId, wish: &Wish, media: &Identity, now: Now) -> Self {
+        let machine = Job::new(wish.work.rules, now);
+        let progress = Progress::default();
+        let row = JobRow {
+            id: id.to_string(),
+            kind: wish.work.kind().into(),
+            client: wish.client.clone(),
+            policy: wish.policy.clone(),
+            media: media.to_string(),
+            label: wish.label.clone(),
+            state: notes::state_word(&machine).into(),
+            version: 1,
+            created: now.day_millis,
+            work: serde_json::to_string(&wish.work).unwrap_or_default(),
+            machine: serde_json::to_string(&machine).unwrap_or_default(),
+            progress: serde_json::to_string(&progress).unwrap_or_default(),
+            priority: wish.priority,
+            ..JobRow::default()
+        };
+        Self { row, machine, work: wish.work.clone(), progress, stored: now.day_millis }
+    }
+
+    /// As it was stored. One that cannot be read is of a later version, and is left alone.
+    fn read(row: JobRow) -> Option<(JobId, Self)> {
+        let id = parse_job(&row.id)?;
+        let machine = serde_json::from_str(&row.machine).ok()?;
+        let work = serde_json::from_str(&row.work).ok()?;
+        let progress = serde_json::from_str(&row.progress).unwrap_or_default();
+        Some((id, Self { row, machine, work, progress, stored: 0 }))
+    }
+
+    async fn store(&mut self, catalog: &Catalog, events: &[NewEvent], at: u64) -> Result<(), CatalogError> {
+        self.row.machine = serde_json::to_string(&self.machine).unwrap_or_default();
+        self.row.progress = serde_json::to_string(&self.progress).unwrap_or_default();
+        catalog.store_job(&self.row, events).await?;
+        self.stored = at;
+        Ok(())
+    }
+}
+
+/// The job of a text.
+pub(crate) fn parse_job(text: &str) -> Option<JobId> {
+    let digits: String = text.chars().filter(|digit| *digit != '-').collect();
+    let bytes: [u8; 16] = holdfast_types::from_hex(&digits).ok()?;
+    JobId::from_slice(&bytes)
+}

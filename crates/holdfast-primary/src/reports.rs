@@ -1,0 +1,293 @@
+//! What hosts report, and what it means for their jobs. A report about another host's job is not believed.
+
+use std::collections::HashSet;
+
+use holdfast_catalog::{Error as CatalogError, ImageRow};
+use holdfast_jobs::attempt::{Epoch, Kind, Outcome};
+use holdfast_jobs::machine::{Event, Host, State};
+use holdfast_link::identity::{Identity, Role};
+use holdfast_proto::services::{self as wire, outcome::Kind as WireKind, report::Report};
+use holdfast_types::{ImageId, JobId, sanitise};
+use tokio::sync::mpsc;
+
+use crate::board::Attending;
+use crate::manager::{Attendance, Manager};
+use crate::notes::Bytes;
+use crate::{day_millis, orders};
+
+type Result<T> = std::result::Result<T, CatalogError>;
+
+/// Bytes of a cause that are kept.
+const CAUSE_MAX: usize = 4 << 10;
+/// Faults that are kept of a job.
+const FAULTS_MAX: usize = 1_000;
+
+impl Manager {
+    pub(crate) async fn attends(
+        &mut self,
+        host: Identity,
+        number: u64,
+        present: wire::Present,
+        orders: mpsc::Sender<wire::Order>,
+    ) -> Result<()> {
+        let program = cut(&present.program, 128);
+        self.notes.say(&format!("{} {} attends ({program})", host.role().as_str(), host.host()));
+        let since = day_millis();
+        self.board.put_host(host.clone(), Attending { since, is_connected: true });
+        self.hosts.insert(host.clone(), Attendance { number, orders });
+        let seen = holdfast_catalog::HostSeen {
+            role: host.role().as_str().to_owned(),
+            name: host.host().to_owned(),
+            program,
+            address: None,
+            at: since,
+        };
+        self.catalog.saw_host(&seen).await?;
+        if host.role() != Role::Client {
+            return Ok(());
+        }
+        let running: HashSet<(JobId, Epoch)> =
+            present.running.iter().filter_map(|attempt| read(Some(attempt))).collect();
+        for (id, epoch) in self.active_of(&host) {
+            let runs = running.contains(&(id, epoch));
+            self.on(id, Event::Attends { host: Host::Client, runs }, None).await?;
+        }
+        // What should not run is told to end; what has ended says so in a moment.
+        for (id, epoch) in running {
+            let wanted = self.jobs.get(&id).is_some_and(
+                |live| matches!(live.machine.state(), State::Active(active) if active.epoch == epoch),
+            );
+            if !wanted {
+                self.send(&host, orders::cancel(id, epoch));
+            }
+        }
+        Ok(())
+    }
+
+    /// The attempts that a client should be running.
+    fn active_of(&self, host: &Identity) -> Vec<(JobId, Epoch)> {
+        let of_host = self.jobs.iter().filter(|(_, live)| live.row.client == host.host());
+        of_host
+            .filter_map(|(id, live)| match live.machine.state() {
+                State::Active(active) => Some((*id, active.epoch)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub(crate) async fn reach(&mut self, host: &Identity, number: u64, is_there: bool) -> Result<()> {
+        let Some(attendance) = self.hosts.get(host).filter(|attendance| attendance.number == number) else {
+            return Ok(());
+        };
+        let _ = attendance;
+        if let Some(mut attending) = self.board.hosts().remove(host) {
+            attending.is_connected = is_there;
+            self.board.put_host(host.clone(), attending);
+        }
+        if host.role() != Role::Client {
+            return Ok(());
+        }
+        for (id, _) in self.active_of(host) {
+            // The session is the same, so its process is, and what it runs.
+            let event = match is_there {
+                true => Event::Attends { host: Host::Client, runs: true },
+                false => Event::Silent(Host::Client),
+            };
+            self.on(id, event, None).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn gone(&mut self, host: &Identity, number: u64) -> Result<()> {
+        if self.hosts.get(host).is_none_or(|attendance| attendance.number != number) {
+            return Ok(());
+        }
+        self.hosts.remove(host);
+        self.board.remove_host(host);
+        self.notes.say(&format!("{} {} does not attend any more", host.role().as_str(), host.host()));
+        if host.role() == Role::Client {
+            for (id, _) in self.active_of(host) {
+                self.on(id, Event::Silent(Host::Client), None).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn report(&mut self, host: &Identity, number: u64, report: Report) -> Result<()> {
+        if self.hosts.get(host).is_none_or(|attendance| attendance.number != number) {
+            return Ok(());
+        }
+        let done = match report {
+            Report::Present(_) => Ok(()),
+            Report::Accepted(accepted) => match self.own(host, accepted.attempt.as_ref()).await? {
+                Some((id, epoch)) => self.on(id, Event::Accepted(epoch), None).await.map(drop),
+                None => Ok(()),
+            },
+            Report::Progress(progress) => self.progress(host, progress).await,
+            Report::Ended(ended) => self.ended(host, ended).await,
+            // Media servers of their own process are not there yet.
+            Report::Committed(_) => Ok(()),
+        };
+        if done.is_err() {
+            // It was not stored: the host says it again when it attends again.
+            self.hosts.remove(host);
+            self.board.remove_host(host);
+        }
+        done
+    }
+
+    /// An attempt of this client's own job.
+    async fn own(&self, host: &Identity, attempt: Option<&wire::Attempt>) -> Result<Option<(JobId, Epoch)>> {
+        let Some((id, epoch)) = read(attempt) else { return Ok(None) };
+        let client = match self.jobs.get(&id) {
+            Some(live) => Some(live.row.client.clone()),
+            None => self.catalog.job(&id.to_string()).await?.map(|row| row.client),
+        };
+        let is_own = host.role() == Role::Client && client.is_some_and(|client| client == host.host());
+        Ok(is_own.then_some((id, epoch)))
+    }
+
+    async fn progress(&mut self, host: &Identity, report: wire::Progress) -> Result<()> {
+        let Some((id, epoch)) = self.own(host, report.attempt.as_ref()).await? else { return Ok(()) };
+        let Some(live) = self.jobs.get_mut(&id) else { return Ok(()) };
+        if live.machine.epoch() != Some(epoch) {
+            return Ok(());
+        }
+        let now = day_millis();
+        let counts = report.counts.unwrap_or_default();
+        live.progress.enter(phase(report.phase), now);
+        live.progress.now = bytes(&counts, report.bytes_sent, report.bytes_resent);
+        (live.progress.files, live.progress.directories) = (counts.files, counts.directories);
+        (live.progress.errors, live.progress.bytes_source) = (counts.errors, counts.bytes_source);
+        live.progress.files_expected = report.files_expected;
+        live.progress.bytes_expected = report.bytes_expected;
+        live.progress.current = cut(&report.current, CAUSE_MAX);
+        live.progress.outage(report.outage_since_millis.min(now), now);
+        self.on(id, Event::Progress { epoch, checkpoint: false }, None).await.map(drop)
+    }
+
+    async fn ended(&mut self, host: &Identity, ended: wire::Ended) -> Result<()> {
+        let Some((id, epoch)) = self.own(host, ended.attempt.as_ref()).await? else {
+            // Nobody's job: it need not be said again.
+            if let Some((id, epoch)) = read(ended.attempt.as_ref()) {
+                self.send(host, orders::settled(id, epoch));
+            }
+            return Ok(());
+        };
+        let outcome = ended.outcome.unwrap_or_default();
+        let image = ended.image.as_ref().filter(|image| image.image == id.image_id().0);
+        if let Some(image) = image {
+            self.keep_image(image).await?;
+        }
+        if let Some(live) = self.jobs.get_mut(&id).filter(|live| live.machine.epoch() == Some(epoch)) {
+            let counts = ended.counts.unwrap_or_default();
+            live.progress.now = bytes(&counts, ended.bytes_sent, ended.bytes_resent);
+            (live.progress.files, live.progress.directories) = (counts.files, counts.directories);
+            (live.progress.errors, live.progress.bytes_source) = (counts.errors, counts.bytes_source);
+            let faults = ended.faults.into_iter().take(FAULTS_MAX);
+            live.progress.faults = faults
+                .map(|fault| (sanitise(&fault.path).to_string(), cut(&fault.reason, 1 << 10)))
+                .collect();
+        }
+        let outcome = Outcome {
+            kind: kind(outcome.kind),
+            cause: cut(&outcome.cause, CAUSE_MAX),
+            image: image.map(|_| id.image_id()),
+        };
+        self.on(id, Event::Ended(epoch, outcome), Some(host)).await.map(drop)
+    }
+
+    /// Images that the media server of this process has made.
+    pub(crate) async fn committed(&mut self, all: Vec<wire::Committed>) -> Result<()> {
+        let here = self.here.clone();
+        for committed in all {
+            let Some((id, epoch)) = read(committed.attempt.as_ref()) else { continue };
+            let Some(image) = committed.image else { continue };
+            self.keep_image(&image).await?;
+            let image = id.image_id();
+            if !self.on(id, Event::Committed(epoch, image), Some(&here)).await? {
+                // A job that this catalog has never had: it was restored from an older copy. The image is known now.
+                let media = std::sync::Arc::clone(&self.media);
+                let _ = tokio::task::spawn_blocking(move || media.settled(&id)).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn keep_image(&self, image: &wire::Image) -> Result<()> {
+        let (Some(id), Some(job)) = (ImageId::from_slice(&image.image), JobId::from_slice(&image.job)) else {
+            return Ok(());
+        };
+        let counts = image.counts.unwrap_or_default();
+        let roots: Vec<String> = image.roots.iter().map(|root| sanitise(root).to_string()).collect();
+        let row = ImageRow {
+            id: id.to_string(),
+            job: job.to_string(),
+            client: image.host.clone(),
+            name: image.name.clone(),
+            media: self.here.to_string(),
+            started: image.started_millis,
+            finished: image.finished_millis,
+            roots: serde_json::to_string(&roots).unwrap_or_default(),
+            files: counts.files,
+            bytes_source: counts.bytes_source,
+            errors: counts.errors,
+            record: "null".into(),
+        };
+        self.catalog.put_image(&row).await
+    }
+}
+
+fn read(attempt: Option<&wire::Attempt>) -> Option<(JobId, Epoch)> {
+    let attempt = attempt?;
+    let epoch = attempt.epoch?;
+    let id = JobId::from_slice(&attempt.job)?;
+    Some((id, Epoch { incarnation: epoch.incarnation, counter: epoch.counter }))
+}
+
+fn bytes(counts: &wire::Counts, sent: u64, resent: u64) -> Bytes {
+    Bytes { read: counts.bytes_read, sent, resent, added: counts.bytes_added }
+}
+
+fn phase(number: i32) -> &'static str {
+    match wire::Phase::try_from(number).unwrap_or(wire::Phase::Unknown) {
+        wire::Phase::Unknown => "",
+        wire::Phase::Connect => "connect",
+        wire::Phase::Before => "before",
+        wire::Phase::Scan => "scan",
+        wire::Phase::Transfer => "transfer",
+        wire::Phase::Commit => "commit",
+        wire::Phase::After => "after",
+        wire::Phase::Restore => "restore",
+    }
+}
+
+fn kind(number: i32) -> Kind {
+    match WireKind::try_from(number).unwrap_or(WireKind::Unknown) {
+        WireKind::Done => Kind::Done,
+        WireKind::Partly => Kind::Partly,
+        WireKind::Cancelled => Kind::Cancelled,
+        WireKind::MediaLost => Kind::MediaLost,
+        WireKind::Fenced => Kind::Fenced,
+        WireKind::NotConnected => Kind::NotConnected,
+        WireKind::VaultFull => Kind::VaultFull,
+        WireKind::NoFiles => Kind::NoFiles,
+        WireKind::CommandFailed => Kind::CommandFailed,
+        WireKind::Refused => Kind::Refused,
+        WireKind::VaultFailed => Kind::VaultFailed,
+        WireKind::WriteFailed => Kind::WriteFailed,
+        WireKind::ReadFailed => Kind::ReadFailed,
+        WireKind::BadOrder => Kind::BadOrder,
+        // Also what a later version says and this one does not know.
+        WireKind::Defect | WireKind::Unknown => Kind::Defect,
+    }
+}
+
+/// The beginning of a text from elsewhere, without what would disturb a terminal.
+fn cut(text: &str, most: usize) -> String {
+    let mut end = text.len().min(most);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    sanitise(&text.as_bytes()[..end]).to_string()
+}

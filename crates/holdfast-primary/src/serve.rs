@@ -1,0 +1,297 @@
+//! The process of a primary server: its connections, the manager, and the doors: sessions of hosts, the local socket of its
+//! operators, connections of people from elsewhere.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use axum::{Extension, Router};
+use holdfast_catalog::{Catalog, Error as CatalogError};
+use holdfast_jobs::policy::Policy;
+use holdfast_link::identity::Identity;
+use holdfast_link::identity::registrar::Office;
+use holdfast_link::net::enrolled::{self, Enrolled, StateFiles};
+use holdfast_link::net::handle::Session;
+use holdfast_link::net::process::Settings;
+use holdfast_link::rpc::{self, Caller, local};
+use holdfast_proto::services as wire;
+use holdfast_types::JobId;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::UnixListener;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tonic::service::Routes;
+
+use crate::api::{self, Api, Who};
+use crate::attend::Attend;
+use crate::board::Board;
+use crate::manager::{Command, Manager};
+use crate::orders::Orders;
+use crate::{plan, site};
+
+/// How long a process that stops waits for its connections to end well.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// What waits for the manager.
+const INBOX_MAX: usize = 1024;
+/// Programs that ask through the local socket at one time.
+const VISITORS_MAX: usize = 256;
+
+/// The media server that runs in the same process.
+pub trait LocalMedia: Send + Sync {
+    /// Its calls.
+    fn routes(&self) -> Routes;
+    /// Changes with every image that it makes.
+    fn images_made(&self) -> watch::Receiver<u64>;
+    /// Images that are not settled. Blocks.
+    fn unsettled(&self) -> Result<Vec<wire::Committed>, String>;
+    /// A job's image is known. Blocks.
+    fn settled(&self, job: &JobId) -> Result<(), String>;
+    /// Attempts of a job up to this one must not make an image any more. Blocks.
+    fn fence(&self, upto: &wire::Attempt) -> Result<(), String>;
+    /// Called every minute: it may forget what nobody has come back for. Blocks.
+    fn tidy(&self) -> Result<(), String>;
+}
+
+/// Hears what the role has to tell whoever runs it.
+pub trait Notes: Send + Sync {
+    /// A line for the log.
+    fn say(&self, text: &str);
+}
+
+/// How the role runs.
+pub struct Options {
+    /// Where it keeps what it must know.
+    pub state: PathBuf,
+    /// Where it listens.
+    pub listen: Vec<SocketAddr>,
+    /// Program and version.
+    pub program: String,
+    /// Hears what there is to tell.
+    pub notes: Arc<dyn Notes>,
+}
+
+/// Why the role does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its site.
+    #[error(transparent)]
+    Site(#[from] site::Error),
+    /// Its identity.
+    #[error(transparent)]
+    Enrolled(#[from] enrolled::Error),
+    /// Its catalog.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// A policy that it keeps and does not understand any more.
+    #[error("the policy {name} in the catalog is not understood: {why}")]
+    Policy {
+        /// Which.
+        name: String,
+        /// Why not.
+        why: String,
+    },
+    /// Its media server.
+    #[error("the media server of this process: {0}")]
+    Media(String),
+    /// A place to listen at.
+    #[error("cannot listen at {at}: {cause}")]
+    Listen {
+        /// Where.
+        at: SocketAddr,
+        /// Why not.
+        cause: std::io::Error,
+    },
+    /// Its state directory.
+    #[error("{}: {cause}", path.display())]
+    State {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        cause: std::io::Error,
+    },
+}
+
+/// Runs until `shutdown` is done, then stops within a bound. `media` makes the media server of this process; it is given what
+/// tells whether a ticket is good.
+pub async fn run(
+    options: Options,
+    media: impl FnOnce(&Enrolled) -> Result<Arc<dyn LocalMedia>, String>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    let _lock = site::lock(&options.state)?;
+    let files = StateFiles::new(&options.state);
+    let (enrolled, lacking) = Enrolled::start(&files, &options.program, Settings::default())?;
+    lacking.iter().for_each(|lacking| options.notes.say(&lacking.to_string()));
+    let office = site::open_office(&options.state, Arc::clone(&enrolled.revocations), SystemTime::now())?;
+    let office = Arc::new(office);
+    let media = media(&enrolled).map_err(Error::Media)?;
+    let catalog = Catalog::open(&options.state.join("catalog.db")).await?;
+    let (manager, inbox, board) = manager(&options, &enrolled.identity, &office, &media, &catalog).await?;
+    let api = Api::new(&options, &enrolled.identity, &office, &catalog, &board, inbox.clone());
+    let doors = Doors::new(api, &inbox, &media, &enrolled.identity);
+    let socket =
+        local::bind(&options.state).map_err(|cause| Error::State { path: options.state.clone(), cause })?;
+    enrolled.link.certify(Arc::clone(&office) as _);
+    for at in &options.listen {
+        let at = *at;
+        let local = enrolled.link.listen(at).await.map_err(|cause| Error::Listen { at, cause })?;
+        options.notes.say(&format!("listening at {local}"));
+    }
+    options.notes.say(&format!("the primary server of the site {} is ready", enrolled.identity.site()));
+    let notes = Arc::clone(&options.notes);
+    tokio::select! {
+        () = manager.run_with(media, inbox) => {}
+        () = doors.sessions(&enrolled) => {}
+        () = doors.local(socket) => {}
+        () = doors.visitors(&enrolled) => {}
+        error = enrolled.keep_self_renewed(office, |_| {}) => {
+            notes.say(&format!("the certificate cannot be renewed any more: {error}"));
+        }
+        () = shutdown => {}
+    }
+    options.notes.say("stopping");
+    enrolled.link.drain(DRAIN_MAX).await;
+    catalog.close().await;
+    Ok(())
+}
+
+/// The manager with its inbox.
+struct Managing(Manager, mpsc::Receiver<Command>);
+
+async fn manager(
+    options: &Options,
+    here: &Identity,
+    office: &Arc<Office>,
+    media: &Arc<dyn LocalMedia>,
+    catalog: &Catalog,
+) -> Result<(Managing, mpsc::Sender<Command>, Arc<Board>), Error> {
+    let (inbox, commands) = mpsc::channel(INBOX_MAX);
+    let board = Arc::new(Board::default());
+    let mut manager = Manager {
+        catalog: catalog.clone(),
+        board: Arc::clone(&board),
+        orders: Orders::new(Arc::clone(office), here.site()),
+        media: Arc::clone(media),
+        here: here.clone(),
+        begun: Instant::now(),
+        incarnation: catalog.incarnation().await?,
+        jobs: HashMap::new(),
+        hosts: HashMap::new(),
+        policies: policies(catalog).await?,
+        marks: BTreeMap::new(),
+        notes: Arc::clone(&options.notes),
+    };
+    manager.load().await?;
+    Ok((Managing(manager, commands), inbox, board))
+}
+
+async fn policies(catalog: &Catalog) -> Result<BTreeMap<String, Policy>, Error> {
+    let mut all = BTreeMap::new();
+    for row in catalog.policies().await? {
+        let parsed = holdfast_jobs::policy::parse(&row.text, &plan::zone);
+        let why = |error: holdfast_jobs::policy::Error| Error::Policy {
+            name: row.name.clone(),
+            why: error.to_string(),
+        };
+        all.extend(parsed.map_err(why)?);
+    }
+    Ok(all)
+}
+
+impl Managing {
+    /// The manager, and the errands between it and the media server of this process.
+    async fn run_with(self, media: Arc<dyn LocalMedia>, inbox: mpsc::Sender<Command>) {
+        let errands = async {
+            let mut made = media.images_made();
+            loop {
+                let reporter = Arc::clone(&media);
+                let unsettled = tokio::task::spawn_blocking(move || reporter.unsettled()).await;
+                if let Ok(Ok(committed)) = unsettled
+                    && !committed.is_empty()
+                    && inbox.send(Command::Committed(committed)).await.is_err()
+                {
+                    return;
+                }
+                // Once a minute also those that could not be stored the first time.
+                let _ = tokio::time::timeout(Duration::from_secs(60), made.changed()).await;
+                let tidied = Arc::clone(&media);
+                let _ = tokio::task::spawn_blocking(move || tidied.tidy()).await;
+            }
+        };
+        tokio::select! {
+            () = self.0.run(self.1) => {}
+            () = errands => {}
+        }
+    }
+}
+
+/// Who is let in, and what he finds.
+struct Doors {
+    router: Router,
+    here: Identity,
+}
+
+impl Doors {
+    fn new(api: Api, manager: &mpsc::Sender<Command>, media: &Arc<dyn LocalMedia>, here: &Identity) -> Self {
+        let calls = media.routes().add_service(Attend::new(manager.clone()).server());
+        let router = api::router(api).merge(calls.into_axum_router());
+        Self { router, here: here.clone() }
+    }
+
+    /// Hosts of the site.
+    async fn sessions(&self, enrolled: &Enrolled) {
+        while let Some(session) = enrolled.link.incoming().await {
+            tokio::spawn(serve_session(self.router.clone(), session));
+        }
+        std::future::pending().await
+    }
+
+    /// Operators on this host.
+    async fn local(&self, socket: UnixListener) {
+        let places = Arc::new(Semaphore::new(VISITORS_MAX));
+        let router = self.router.clone();
+        let router = router.layer(Extension(Who::Operator)).layer(Extension(Caller(self.here.clone())));
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            // An error is of this one connection.
+            let Ok((stream, _)) = socket.accept().await else {
+                tokio::task::yield_now().await;
+                continue;
+            };
+            let router = router.clone();
+            tokio::spawn(async move {
+                let builder = auto::Builder::new(TokioExecutor::new());
+                // How a program's connection ended is that program's business.
+                let _ =
+                    builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).await;
+                drop(place);
+            });
+        }
+    }
+
+    /// People and programs from elsewhere: nobody is known yet, and so nothing is allowed.
+    async fn visitors(&self, enrolled: &Enrolled) {
+        while let Some(visitor) = enrolled.link.visitor().await {
+            let router = self.router.clone();
+            tokio::spawn(async move {
+                let builder = auto::Builder::new(TokioExecutor::new());
+                let served =
+                    builder.serve_connection(TokioIo::new(visitor.stream), TowerToHyperService::new(router));
+                // The same as above; and nobody stays for ever.
+                let _ = tokio::time::timeout(Duration::from_secs(60), served).await;
+            });
+        }
+        std::future::pending().await
+    }
+}
+
+async fn serve_session(router: Router, session: Session) {
+    let who = Who::Host(session.peer().clone());
+    let router = router.layer(Extension(who)).layer(Extension(session.watch()));
+    // The session has told its caller how it ended.
+    let _ = rpc::serve(session, router).await;
+}

@@ -1,0 +1,142 @@
+//! Asking the site: requests of the REST API (docs/api.md) through the local socket of the role that runs with this state
+//! directory, or over TLS with an operator's token.
+//!
+//! Requests are repeated over a new connection when one is lost: whoever waits for a job does not care which process answers.
+
+mod wire;
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::console::Console;
+use crate::errors::{Failure, Result};
+use crate::state::State;
+use wire::{Answer, Trouble, Wire};
+
+/// How long a role may be out of reach before a command that only asks gives up.
+const ASK_MAX: Duration = Duration::from_secs(10);
+/// The pauses between tries.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// The way to the site.
+pub(crate) struct Site {
+    wire: Wire,
+}
+
+impl Site {
+    /// Of the role that has this host's state directory.
+    pub(crate) fn find() -> Result<Self> {
+        let state = State::find()?;
+        Ok(Self { wire: Wire::local(state.dir().to_owned())? })
+    }
+
+    /// Asks.
+    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.ask("GET", path, None, None, ASK_MAX, &mut |_| {})
+    }
+
+    /// Asks for a change; asked again after a lost answer it is made once.
+    pub(crate) fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
+        self.change("POST", path, Some(json(body)?))
+    }
+
+    /// The same with a body of text.
+    pub(crate) fn post_text<T: DeserializeOwned>(&self, path: &str, body: String) -> Result<T> {
+        self.change("POST", path, Some(body.into_bytes()))
+    }
+
+    /// The same with another method.
+    pub(crate) fn change<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<T> {
+        let key = idempotency_key()?;
+        self.ask(method, path, body, Some(&key), ASK_MAX, &mut |_| {})
+    }
+
+    /// Asks for as long as it takes, and says once that nobody answers.
+    pub(crate) fn get_patiently<T: DeserializeOwned>(&self, path: &str, console: &Console) -> Result<T> {
+        let mut told = false;
+        let mut on_trouble = |why: &str| {
+            if !std::mem::replace(&mut told, true) {
+                console.say(&format!("the primary server does not answer ({why}); the job does not need this: still waiting"));
+            }
+        };
+        self.ask("GET", path, None, None, Duration::MAX, &mut on_trouble)
+    }
+
+    fn ask<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Vec<u8>>,
+        key: Option<&str>,
+        limit: Duration,
+        on_trouble: &mut dyn FnMut(&str),
+    ) -> Result<T> {
+        let begun = Instant::now();
+        let mut pause = PAUSE_MIN;
+        loop {
+            let trouble = match self.wire.ask(method, path, body.as_deref(), key) {
+                Ok(answer) if answer.status < 300 => return read(path, &answer),
+                // Somebody on the way did not reach the next.
+                Ok(answer) if matches!(answer.status, 502..=504) => Trouble::Lost(cause_of(&answer)),
+                Ok(answer) => return Err(refused(&answer)),
+                Err(trouble) => trouble,
+            };
+            on_trouble(&trouble.to_string());
+            if let Trouble::NoRole(_) = trouble
+                && limit <= ASK_MAX
+            {
+                return Err(self.wire.nobody(&trouble));
+            }
+            if begun.elapsed() >= limit {
+                return Err(Failure::failed(trouble, "`holdfast doctor connect` tells what is in the way; is the primary server running?"));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+}
+
+fn json(body: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(body).map_err(Failure::plain)
+}
+
+fn read<T: DeserializeOwned>(path: &str, answer: &Answer) -> Result<T> {
+    let body = if answer.body.is_empty() { b"null" } else { answer.body.as_slice() };
+    serde_json::from_slice(body).map_err(|error| {
+        Failure::failed(
+            format!("the answer to {path} cannot be read: {error}"),
+            "are this program and the primary server of the same version?",
+        )
+    })
+}
+
+fn cause_of(answer: &Answer) -> String {
+    let value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    value["error"].as_str().map_or_else(|| format!("status {}", answer.status), str::to_owned)
+}
+
+fn refused(answer: &Answer) -> Failure {
+    let value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let cause = cause_of(answer);
+    match value["next"].as_str() {
+        Some(next) if answer.status == 400 => Failure::usage(cause, next),
+        Some(next) => Failure::failed(cause, next),
+        None => Failure::plain(cause),
+    }
+}
+
+/// Marks one wish, so that it is fulfilled once however often it is said.
+pub(crate) fn idempotency_key() -> Result<String> {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes).map_err(Failure::plain)?;
+    Ok(holdfast_types::to_hex(&bytes))
+}
