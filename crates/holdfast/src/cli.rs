@@ -2,7 +2,10 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{backup, cat, cleanup, diff, find, forget, images, key, ls, restore, vault, verify};
+use crate::commands::{
+    backup, cat, cleanup, client, diff, find, forget, hosts, images, jobs, key, ls, policy, primary, restore, token,
+    vault, verify,
+};
 use crate::console::{Console, Style};
 use crate::errors::{Failure, Result, Status};
 
@@ -42,6 +45,12 @@ enum Command {
     Cleanup(cleanup::Args),
     Vault(vault::Args),
     Key(key::Args),
+    Primary(primary::Args),
+    Client(client::Args),
+    Token(token::Args),
+    Hosts(hosts::Args),
+    Policy(policy::Args),
+    Jobs(jobs::Args),
 }
 
 /// Reads the command line; ends the program with status 2 if it means nothing.
@@ -81,6 +90,11 @@ impl Cli {
             Command::Cleanup(args) => args.json,
             Command::Vault(args) => args.json(),
             Command::Key(args) => args.json(),
+            Command::Primary(_) | Command::Client(_) => false,
+            Command::Token(args) => args.json(),
+            Command::Hosts(args) => args.json(),
+            Command::Policy(args) => args.json(),
+            Command::Jobs(args) => args.json(),
         }
     }
 
@@ -99,6 +113,12 @@ impl Cli {
             Command::Cleanup(args) => args.run(console),
             Command::Vault(args) => args.run(console),
             Command::Key(args) => args.run(console),
+            Command::Primary(args) => args.run(console),
+            Command::Client(args) => args.run(console),
+            Command::Token(args) => args.run(console),
+            Command::Hosts(args) => args.run(console),
+            Command::Policy(args) => args.run(console),
+            Command::Jobs(args) => args.run(console),
         }
     }
 }

@@ -25,6 +25,11 @@ impl State {
         }
     }
 
+    /// The directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Where keys lie.
     pub(crate) fn keys(&self) -> PathBuf {
         self.dir.join("keys")

@@ -36,7 +36,6 @@ mod core;
 pub mod dial;
 pub mod enrol;
 pub mod enrolled;
-pub mod enrolling;
 pub mod exchange;
 pub mod frames;
 pub mod handle;

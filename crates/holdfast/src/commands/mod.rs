@@ -3,13 +3,19 @@
 pub(crate) mod backup;
 pub(crate) mod cat;
 pub(crate) mod cleanup;
+pub(crate) mod client;
 pub(crate) mod diff;
 pub(crate) mod find;
 pub(crate) mod forget;
+pub(crate) mod hosts;
 pub(crate) mod images;
+pub(crate) mod jobs;
 pub(crate) mod key;
 pub(crate) mod ls;
+pub(crate) mod policy;
+pub(crate) mod primary;
 pub(crate) mod restore;
+pub(crate) mod token;
 pub(crate) mod vault;
 pub(crate) mod verify;
 

@@ -3,6 +3,8 @@
 //!
 //! Requests are repeated over a new connection when one is lost: whoever waits for a job does not care which process answers.
 
+pub(crate) mod follow;
+pub(crate) mod media;
 mod wire;
 
 use std::time::{Duration, Instant};
@@ -60,15 +62,28 @@ impl Site {
         self.ask(method, path, body, Some(&key), ASK_MAX, &mut |_| {})
     }
 
-    /// Asks for as long as it takes, and says once that nobody answers.
-    pub(crate) fn get_patiently<T: DeserializeOwned>(&self, path: &str, console: &Console) -> Result<T> {
+    /// Asks for as long as it takes, or until the time is over, and says once that nobody answers.
+    pub(crate) fn get_patiently<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        console: &Console,
+        limit: Option<Duration>,
+    ) -> Result<T> {
         let mut told = false;
         let mut on_trouble = |why: &str| {
             if !std::mem::replace(&mut told, true) {
-                console.say(&format!("the primary server does not answer ({why}); the job does not need this: still waiting"));
+                console.say(&format!("no answer ({why}); the job does not need this: still waiting"));
             }
         };
-        self.ask("GET", path, None, None, Duration::MAX, &mut on_trouble)
+        self.ask("GET", path, None, None, limit.unwrap_or(Duration::MAX).max(ASK_MAX + PAUSE_MAX), &mut on_trouble)
+    }
+
+    /// A line about what is under way: the live one on a terminal, else one of its own.
+    pub(crate) fn show(&self, console: &Console, line: &str) {
+        match &console.live {
+            Some(live) => live.set_message(line.to_owned()),
+            None => console.say(line),
+        }
     }
 
     fn ask<T: DeserializeOwned>(
@@ -99,7 +114,7 @@ impl Site {
             if begun.elapsed() >= limit {
                 return Err(Failure::failed(trouble, "`holdfast doctor connect` tells what is in the way; is the primary server running?"));
             }
-            std::thread::sleep(pause);
+            self.wire.pause(pause);
             pause = (pause * 2).min(PAUSE_MAX);
         }
     }
@@ -139,4 +154,10 @@ pub(crate) fn idempotency_key() -> Result<String> {
     let mut bytes = [0u8; 16];
     getrandom::fill(&mut bytes).map_err(Failure::plain)?;
     Ok(holdfast_types::to_hex(&bytes))
+}
+
+/// A name as a part of a path.
+pub(crate) fn escape(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
+    name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }

@@ -59,6 +59,12 @@ impl Wire {
         )
     }
 
+    /// Waits before another try.
+    pub(super) fn pause(&self, length: Duration) {
+        // Nothing comes: only the time passes.
+        let _ = self.runtime.block_on(async { tokio::time::timeout(length, std::future::pending::<()>()).await });
+    }
+
     pub(super) fn ask(
         &self,
         method: &str,
@@ -68,6 +74,9 @@ impl Wire {
     ) -> std::result::Result<Answer, Trouble> {
         let lost = |error: &dyn fmt::Display| Trouble::Lost(error.to_string());
         let mut request = http::Request::builder().method(method).uri(path).header("host", "local");
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }

@@ -1,0 +1,134 @@
+//! `holdfast client`: makes this host a client of a site, and runs it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use clap::Subcommand;
+use holdfast_client::role::{self, Notes, Options};
+use holdfast_link::identity::{Role, Token};
+use holdfast_link::net::enrolled::StateFiles;
+use holdfast_link::net::enrolling;
+use holdfast_link::net::host::Place;
+
+use crate::console::Console;
+use crate::errors::{Failure, Result, Status};
+use crate::open::show;
+use crate::out::Out;
+use crate::roles::{self, Log};
+use crate::state::State;
+
+const EXAMPLES: &str = "\
+Examples:
+  holdfast client enroll --primary backup.example.org --token TOKEN
+  holdfast client run";
+
+/// Make this host a client of a site, and run it
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand, Debug)]
+enum Action {
+    /// Get an identity from the site's primary server, with a token of `holdfast token create`
+    Enroll {
+        /// Where the primary server is; several, if it has several addresses or ports
+        #[arg(long, value_name = "HOST[:PORT]", required = true)]
+        primary: Vec<Place>,
+        /// The token
+        #[arg(long, value_name = "TOKEN")]
+        token: String,
+        /// The name of this client; else that of this host
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// Run until SIGTERM or SIGINT
+    Run {
+        /// Where to listen, for sites where the primary server must dial; may be given several times
+        #[arg(long, value_name = "ADDR:PORT")]
+        listen: Vec<SocketAddr>,
+    },
+}
+
+impl Args {
+    /// Does it.
+    pub(crate) fn run(&self, _: &Console) -> Result<Status> {
+        match &self.action {
+            Action::Enroll { primary, token, name } => enroll(primary, token, name.as_deref()),
+            Action::Run { listen } => run(listen),
+        }
+    }
+}
+
+fn enroll(places: &[Place], token: &str, name: Option<&str>) -> Result<Status> {
+    let state = State::find()?;
+    let token: Token = token
+        .parse()
+        .map_err(|error| Failure::usage(error, "copy the whole line that `holdfast token create` has printed"))?;
+    if token.role() != Role::Client {
+        return Err(Failure::usage(
+            format!("the token is for a {}, not for a client", token.role().as_str()),
+            "`holdfast token create` makes one for a client",
+        ));
+    }
+    let name = match name {
+        Some(name) => name.to_owned(),
+        None => roles::host_name()?,
+    };
+    std::fs::create_dir_all(state.dir()).map_err(|error| {
+        Failure::failed(
+            format!("cannot make {}: {error}", show(state.dir())),
+            "choose a directory that you may write to with $HOLDFAST_STATE_DIR",
+        )
+    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::plain)?;
+    let enrolled = runtime.block_on(enrolling::enrol_at(&StateFiles::new(state.dir()), places, &token, &name));
+    let identity = enrolled.map_err(of_enrolling)?;
+    let mut out = Out::new();
+    out.line(format!("enrolled as the client {} of the site {}", identity.host(), identity.site()))?;
+    out.line("next: `holdfast client run`")?;
+    out.finish()?;
+    Ok(Status::Done)
+}
+
+fn of_enrolling(error: enrolling::Error) -> Failure {
+    match &error {
+        enrolling::Error::Enrolled(_) => Failure::failed(
+            error,
+            "`holdfast client run` runs it; for another site choose another $HOLDFAST_STATE_DIR",
+        ),
+        enrolling::Error::Unreached(_) => Failure::failed(
+            error,
+            "is the primary server running, and may this host reach its port (7556 unless it says otherwise)?",
+        ),
+        enrolling::Error::Refused(_) => {
+            Failure::failed(error, "`holdfast token create`, on the primary server, makes a new token")
+        }
+        enrolling::Error::State(_) => Failure::plain(error),
+    }
+}
+
+fn run(listen: &[SocketAddr]) -> Result<Status> {
+    let state = State::find()?;
+    let options =
+        Options { state: state.dir().to_owned(), listen: listen.to_vec(), program: roles::program() };
+    let log = Arc::new(Log);
+    roles::run(async move |shutdown| {
+        role::run(options, log as Arc<dyn Notes>, shutdown).await.map_err(of_run)
+    })
+}
+
+fn of_run(error: role::Error) -> Failure {
+    match &error {
+        role::Error::Enrolled(holdfast_link::net::enrolled::Error::NotEnrolled(_)) => Failure::failed(
+            error,
+            "`holdfast client enroll` makes this host a client; $HOLDFAST_STATE_DIR chooses the directory",
+        ),
+        role::Error::Listen { .. } => {
+            Failure::failed(error, "choose another address or port with --listen, or stop what listens there")
+        }
+        _ => Failure::plain(error),
+    }
+}
