@@ -9,6 +9,7 @@
 //! | [`network`] | how with a media server? |
 //! | [`depot`] | what does the client ask of the place where images lie? |
 //! | [`remote`] | how does a media server answer that? |
+//! | [`role`] | how does a host of a site take orders, and report? |
 //! | [`cancel`] | how is a run told to end? |
 //!
 //! It does not choose policies, print, or know how a vault stores what it takes.
@@ -23,4 +24,5 @@ pub mod progress;
 pub mod remote;
 
 pub mod restore;
+pub mod role;
 pub mod source;

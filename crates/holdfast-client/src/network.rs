@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use holdfast_format::manifest::ReadError;
 use holdfast_proto::services::{Image, SignedTicket, media_client::MediaClient};
 use holdfast_types::{Fault, ImageId};
 use tokio::runtime::Handle;
@@ -93,7 +94,10 @@ impl Error {
         match self {
             Self::Depot(error)
             | Self::Backup(backup::Error::Depot(error))
-            | Self::Restore(restore::Error::Depot(error)) => Some(error),
+            | Self::Restore(
+                restore::Error::Depot(error)
+                | restore::Error::Manifest(ReadError::Source { cause: error, .. }),
+            ) => Some(error),
             _ => None,
         }
     }
@@ -104,7 +108,8 @@ impl Error {
     }
 }
 
-/// Backs up: begins the attempt, sends what the media server lacks, makes the image.
+/// Backs up: begins the attempt, sends what the media server lacks, makes the image. A path that is not there is an entry in
+/// trouble; if none is, that is an error.
 pub fn backup(
     client: MediaClient<Channel>,
     ticket: SignedTicket,
@@ -116,14 +121,19 @@ pub fn backup(
     if request.options.dry_run {
         return Err(Error::DryRun);
     }
-    let chosen = Chosen::new(&request.selection)?;
+    let (chosen, missing) = Chosen::of_what_is_there(&request.selection)?;
     let (line, ticket) = (line(client, cancel)?, Ticket::read(ticket)?);
     let begun = RemoteWriter::begin(&line, &ticket, chosen.paths())?;
     if let Some(image) = begun.committed {
         return Ok(Done { image, faults: Vec::new(), again: true });
     }
     let writer = RemoteWriter::open(line, ticket, Arc::clone(&request.limit))?;
-    let stored = Attempt { writer: &writer, begun: &begun, request, progress, watcher, cancel }.run(chosen);
+    for fault in &missing {
+        Progress::add(&progress.errors, 1);
+        watcher.fault(fault);
+    }
+    let stored =
+        Attempt { writer: &writer, begun: &begun, request, progress, watcher, cancel }.run(chosen, missing);
     if let Err(error) = &stored
         && !matches!(error.depot(), Some(DepotError::Fenced | DepotError::UnknownAttempt))
     {
@@ -143,7 +153,7 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    fn run(&self, chosen: Chosen) -> Result<Done, Error> {
+    fn run(&self, chosen: Chosen, missing: Vec<Fault>) -> Result<Done, Error> {
         let paths = chosen.paths();
         let sources = self.manifests()?;
         let parents: Vec<Parent<'_>> = sources
@@ -166,15 +176,19 @@ impl Attempt<'_> {
         let outcome = backup::run(&job, (chosen.selector, &chosen.roots)).map_err(Error::Backup)?;
         let late = self.writer.finish()?;
         Progress::add(&self.progress.bytes_added, late);
+        let mut faults = missing;
+        faults.extend(outcome.faults);
+        faults.truncate(holdfast_format::record::FAULTS_MAX);
+        self.watcher.committing();
         let (image, again) = self.writer.commit(Draft {
             root: outcome.manifest,
             roots: paths,
             excludes: self.request.selection.excludes.clone(),
             counts: self.progress.counts(),
-            faults: &outcome.faults,
+            faults: &faults,
             program: concat!("holdfast ", env!("CARGO_PKG_VERSION")),
         })?;
-        Ok(Done { image, faults: outcome.faults, again })
+        Ok(Done { image, faults, again })
     }
 
     /// What to compare with: the checkpoint, which is newer, then the last image.

@@ -57,4 +57,7 @@ pub trait Watcher: Send + Sync {
 
     /// Something worth saying once that is no error (ownership that cannot be set without root, say).
     fn note(&self, _text: &str) {}
+
+    /// All was read and sent; what is left is to make the image.
+    fn committing(&self) {}
 }

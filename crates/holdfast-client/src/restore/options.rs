@@ -30,6 +30,9 @@ pub enum Overwrite {
     Always,
     /// Content is replaced if kind, size or modification time differ; else only those metadata that differ are set.
     Changed,
+    /// As `Refuse`, but what has the image's kind, size and modification time counts as written by an earlier attempt of the
+    /// same restore: its metadata are set, and so are those of directories.
+    Resume,
 }
 
 /// How to restore.

@@ -51,14 +51,14 @@ pub(super) fn decide(policy: Overwrite, existing: &Existing, entry: &Entry) -> V
         return Verdict::Refuse("a directory is in the way");
     }
     match policy {
-        Overwrite::Refuse => Verdict::Refuse(
+        Overwrite::Changed | Overwrite::Resume if same_content(existing, entry) => Verdict::Mend,
+        Overwrite::Refuse | Overwrite::Resume => Verdict::Refuse(
             "the target has this name already (choose --overwrite never, older, always or changed)",
         ),
         Overwrite::Never => Verdict::Keep,
         Overwrite::Older if existing.mtime < entry.metadata.mtime => Verdict::Replace,
         Overwrite::Older => Verdict::Keep,
         Overwrite::Always => Verdict::Replace,
-        Overwrite::Changed if same_content(existing, entry) => Verdict::Mend,
         Overwrite::Changed => Verdict::Replace,
     }
 }
@@ -145,6 +145,14 @@ mod tests {
             let verdict = decide(Overwrite::Refuse, &there(kind, 10, 1), &entry(Kind::File, 10, 100));
             assert!(matches!(verdict, Verdict::Refuse(_)), "{kind:?}: {verdict:?}");
         }
+    }
+
+    #[test]
+    fn what_an_earlier_attempt_wrote_is_mended_and_nothing_else_is_replaced() {
+        let resume = |existing: &Existing| decide(Overwrite::Resume, existing, &entry(Kind::File, 10, 100));
+        assert_eq!(resume(&there(Kind::File, 10, 100)), Verdict::Mend);
+        assert!(matches!(resume(&there(Kind::File, 10, 99)), Verdict::Refuse(_)));
+        assert!(matches!(resume(&there(Kind::Symlink, 10, 100)), Verdict::Refuse(_)));
     }
 
     #[test]

@@ -16,6 +16,6 @@ pub(super) fn until(at: Instant) -> Sleep {
 }
 
 /// Ends after this time.
-pub(crate) fn after(time: Duration) -> Sleep {
+pub fn after(time: Duration) -> Sleep {
     until(now() + time)
 }

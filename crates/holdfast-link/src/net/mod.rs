@@ -9,7 +9,7 @@
 //! | [`pump`](self) | how do bytes move between a connection and a session, and does the connection live? |
 //! | [`keeper`] | who finds a new connection, and when? |
 //! | [`attach`](self) | how does a session get onto a connection? |
-//! | [`clock`](self) | what time is it, and when has it passed? |
+//! | [`clock`] | what time is it, and when has it passed? |
 //! | [`dial`] | which route wins? |
 //! | [`host`] | what is known of another host? |
 //! | [`parking`](self) | how is a host reached that can only dial? |
@@ -31,7 +31,7 @@
 mod admit;
 mod attach;
 pub mod changes;
-pub(crate) mod clock;
+pub mod clock;
 mod core;
 pub mod dial;
 pub mod enrol;
