@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 use holdfast_client::role::{self, Notes, Options};
-use holdfast_link::identity::{Role, Token};
-use holdfast_link::net::enrolled::StateFiles;
-use holdfast_link::net::enrolling;
+use holdfast_link::identity::Role;
 use holdfast_link::net::host::Place;
 
 use crate::console::Console;
@@ -56,27 +54,14 @@ impl Args {
     /// Does it.
     pub(crate) fn run(&self, _: &Console) -> Result<Status> {
         match &self.action {
-            Action::Enroll { primary, token, name } => enroll(primary, token, name.as_deref()),
+            Action::Enroll { primary, token, name } => enroll(primary, token, name.clone()),
             Action::Run { listen } => run(listen),
         }
     }
 }
 
-fn enroll(places: &[Place], token: &str, name: Option<&str>) -> Result<Status> {
+fn enroll(places: &[Place], token: &str, name: Option<String>) -> Result<Status> {
     let state = State::find()?;
-    let token: Token = token
-        .parse()
-        .map_err(|error| Failure::usage(error, "copy the whole line that `holdfast token create` has printed"))?;
-    if token.role() != Role::Client {
-        return Err(Failure::usage(
-            format!("the token is for a {}, not for a client", token.role().as_str()),
-            "`holdfast token create` makes one for a client",
-        ));
-    }
-    let name = match name {
-        Some(name) => name.to_owned(),
-        None => roles::host_name()?,
-    };
     std::fs::create_dir_all(state.dir()).map_err(|error| {
         Failure::failed(
             format!("cannot make {}: {error}", show(state.dir())),
@@ -84,8 +69,8 @@ fn enroll(places: &[Place], token: &str, name: Option<&str>) -> Result<Status> {
         )
     })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::plain)?;
-    let enrolled = runtime.block_on(enrolling::enrol_at(&StateFiles::new(state.dir()), places, &token, &name));
-    let identity = enrolled.map_err(of_enrolling)?;
+    let enrolled = runtime.block_on(role::enroll(state.dir(), Role::Client, places, token, name));
+    let identity = enrolled.map_err(|error| of_enrolling(&error))?;
     let mut out = Out::new();
     out.line(format!("enrolled as the client {} of the site {}", identity.host(), identity.site()))?;
     out.line("next: `holdfast client run`")?;
@@ -93,20 +78,26 @@ fn enroll(places: &[Place], token: &str, name: Option<&str>) -> Result<Status> {
     Ok(Status::Done)
 }
 
-fn of_enrolling(error: enrolling::Error) -> Failure {
-    match &error {
-        enrolling::Error::Enrolled(_) => Failure::failed(
+fn of_enrolling(error: &role::EnrollError) -> Failure {
+    use holdfast_link::net::enrol::Error as Enrol;
+    use role::EnrollError as Error;
+    match error {
+        Error::Token(_) | Error::Role { .. } => {
+            Failure::usage(error, "copy the whole line that `holdfast token create` has printed on the primary server")
+        }
+        Error::Name(_) => Failure::usage(error, "choose another name with --name"),
+        Error::Already { .. } => Failure::failed(
             error,
             "`holdfast client run` runs it; for another site choose another $HOLDFAST_STATE_DIR",
         ),
-        enrolling::Error::Unreached(_) => Failure::failed(
+        Error::Enrol(Enrol::Refused(_) | Enrol::TokenExpired) => {
+            Failure::failed(error, "`holdfast token create`, on the primary server, makes a new token")
+        }
+        Error::Enrol(_) => Failure::failed(
             error,
             "is the primary server running, and may this host reach its port (7556 unless it says otherwise)?",
         ),
-        enrolling::Error::Refused(_) => {
-            Failure::failed(error, "`holdfast token create`, on the primary server, makes a new token")
-        }
-        enrolling::Error::State(_) => Failure::plain(error),
+        _ => Failure::plain(error),
     }
 }
 
