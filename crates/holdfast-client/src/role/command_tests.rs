@@ -74,7 +74,7 @@ async fn of_much_output_the_end_is_kept() {
 
 #[tokio::test]
 async fn what_it_leaves_in_the_background_is_not_waited_for_and_lives() {
-    let (place, wanted) = script("tail -f /dev/null & echo $! > ${0%/*}/id; exit 0");
+    let (place, wanted) = script("sleep 1000 & echo $! > ${0%/*}/id; exit 0");
     let begun = Instant::now();
     run_it(&wanted).await.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(20));
@@ -87,7 +87,7 @@ async fn what_it_leaves_in_the_background_is_not_waited_for_and_lives() {
 #[tokio::test]
 async fn over_its_limit_it_is_killed_with_its_children() {
     // The child does not mind being told to end.
-    let text = "(trap '' TERM; echo $$ > /dev/null; exec tail -f /dev/null) & echo $! > ${0%/*}/id; wait";
+    let text = "(trap '' TERM; echo $$ > /dev/null; exec sleep 1000) & echo $! > ${0%/*}/id; wait";
     let (place, mut wanted) = script(text);
     wanted.limit_millis = 300;
     let said = run_it(&wanted).await.unwrap_err();
@@ -97,7 +97,7 @@ async fn over_its_limit_it_is_killed_with_its_children() {
 
 #[tokio::test]
 async fn a_job_that_is_cancelled_ends_its_command() {
-    let (place, wanted) = script("tail -f /dev/null & echo $! > ${0%/*}/id; wait");
+    let (place, wanted) = script("sleep 1000 & echo $! > ${0%/*}/id; wait");
     let id = place.path().join("id");
     let told = Told { job: "j", phase: "before", status: 0 };
     let cancelled = async {
@@ -110,7 +110,7 @@ async fn a_job_that_is_cancelled_ends_its_command() {
 
 #[tokio::test]
 async fn a_command_that_nobody_waits_for_any_more_is_killed() {
-    let (place, wanted) = script("tail -f /dev/null & echo $! > ${0%/*}/id; wait");
+    let (place, wanted) = script("sleep 1000 & echo $! > ${0%/*}/id; wait");
     let id = place.path().join("id");
     tokio::select! {
         _ = run_it(&wanted) => panic!("it has ended"),

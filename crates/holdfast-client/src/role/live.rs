@@ -134,9 +134,17 @@ impl Live {
         history.outages().last().filter(|outage| outage.lasted.is_none()).map(|outage| outage.begun)
     }
 
-    /// Whether the media server has been out of reach for longer than this.
+    /// Whether the session has been without a connection for longer than this. Before there is one, whoever opens it counts.
     pub(super) fn is_out_of_reach(&self, limit: Duration) -> bool {
-        self.outage().is_some_and(|since| since.elapsed() >= limit)
+        self.session().is_some() && self.outage().is_some_and(|since| since.elapsed() >= limit)
+    }
+
+    /// What is in the way of the session's next connection, or was in that of the last.
+    pub(super) fn trouble(&self) -> String {
+        let Some(session) = self.session() else { return String::new() };
+        let history = session.status().history;
+        let last = history.outages().last().map(|outage| outage.cause.as_str());
+        history.failure().or(last).unwrap_or_default().to_owned()
     }
 
     fn outage_since_millis(&self) -> u64 {
@@ -258,7 +266,7 @@ mod tests {
         live.not_reached(Instant::now());
         let report = live.report();
         assert!(report.outage_since_millis > 0 && report == live.report());
-        assert!(live.is_out_of_reach(Duration::ZERO) && !live.is_out_of_reach(Duration::from_secs(3600)));
+        assert!(!live.is_out_of_reach(Duration::ZERO), "there was no session that could have lost it");
     }
 
     #[test]

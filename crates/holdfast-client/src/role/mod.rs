@@ -199,6 +199,8 @@ struct Role {
     notes: Arc<dyn Notes>,
     works: JoinSet<()>,
     is_attending: bool,
+    /// Why not, as it was said last.
+    why: String,
 }
 
 impl Role {
@@ -210,6 +212,7 @@ impl Role {
             notes,
             works: JoinSet::new(),
             is_attending: false,
+            why: String::new(),
         }
     }
 
@@ -281,8 +284,9 @@ impl Attendant for Role {
         self.attempts.silent();
         if std::mem::replace(&mut self.is_attending, false) {
             self.notes.say(&format!("the primary server is out of reach: {why}"));
-        } else {
+        } else if self.why != why {
             self.notes.say(&format!("not attending yet: {why}"));
         }
+        why.clone_into(&mut self.why);
     }
 }

@@ -59,16 +59,16 @@ impl Failed {
         Self { peer: peer.to_owned(), ..Self::new(kind, Phase::Connect, error.to_string()) }
     }
 
-    /// What it was told to end for is why it has ended, whatever came of that. `None`: it has not ended.
-    pub(super) fn because(self, why: Option<Why>) -> Option<Self> {
+    /// What it was told to end for is why it has ended, whatever came of that. `trouble` is what was in the way of a
+    /// connection. `None`: it has not ended.
+    pub(super) fn because(self, why: Option<Why>, trouble: &str) -> Option<Self> {
         let (kind, cause) = match why {
             None => return Some(self),
             Some(Why::Stopping) => return None,
             Some(Why::Ordered) => (Kind::Cancelled, "cancelled by order".to_owned()),
             Some(Why::Superseded) => (Kind::Fenced, "a later attempt of the job has begun here".to_owned()),
             Some(Why::OutOfReach(limit)) => {
-                let cause =
-                    format!("no connection to the media server for {} s: {}", limit.as_secs(), self.cause);
+                let cause = format!("no connection to the media server for {} s: {trouble}", limit.as_secs());
                 (Kind::NotConnected, cause)
             }
         };
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn what_an_attempt_was_told_to_end_for_is_its_end() {
         use std::time::Duration;
-        let because = |why| failed().because(why).map(|failed| failed.kind);
+        let because = |why| failed().because(why, "no route").map(|failed| failed.kind);
         assert_eq!(because(None), Some(Kind::BadOrder));
         assert_eq!(because(Some(Why::Ordered)), Some(Kind::Cancelled));
         assert_eq!(because(Some(Why::Superseded)), Some(Kind::Fenced));

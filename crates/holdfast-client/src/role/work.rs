@@ -51,7 +51,7 @@ impl Work {
         };
         let result = match result {
             Ok(made) => Ok(made),
-            Err(failed) => match failed.because(self.stop.why()) {
+            Err(failed) => match failed.because(self.stop.why(), &live.trouble()) {
                 Some(failed) => Err(failed),
                 None => return self.attempts.leave(&self.key),
             },

@@ -5,4 +5,5 @@
 mod backup;
 mod network;
 mod restore;
+mod role;
 mod source;

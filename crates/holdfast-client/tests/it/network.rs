@@ -1,7 +1,7 @@
 //! Backups to a media server and restores from it, over the real protocol: what is sent, what is not, and how each failure
 //! ends.
 
-mod fake;
+pub(crate) mod fake;
 
 use std::fs;
 use std::sync::Arc;
