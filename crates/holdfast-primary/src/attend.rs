@@ -105,7 +105,7 @@ impl Attendance {
             // What a later version says is not for this one.
             let Some(report) = report.report else { continue };
             let (host, number) = (self.host.clone(), self.number);
-            if self.say(Command::Report { host, number, report }).await.is_none() {
+            if self.say(Command::Report { host, number, report: Box::new(report) }).await.is_none() {
                 return;
             }
         }

@@ -40,7 +40,7 @@ pub(crate) enum Command {
     /// A host has begun to attend, in its attendance with this number.
     Attends { host: Identity, number: u64, present: wire::Present, orders: mpsc::Sender<wire::Order> },
     /// It says something.
-    Report { host: Identity, number: u64, report: wire::report::Report },
+    Report { host: Identity, number: u64, report: Box<wire::report::Report> },
     /// Its session has lost its connection, or has it again.
     Reach { host: Identity, number: u64, is_there: bool },
     /// Its attendance is over.
@@ -217,7 +217,7 @@ impl Manager {
             Command::Attends { host, number, present, orders } => {
                 self.attends(host, number, present, orders).await
             }
-            Command::Report { host, number, report } => self.report(&host, number, report).await,
+            Command::Report { host, number, report } => self.report(&host, number, *report).await,
             Command::Reach { host, number, is_there } => self.reach(&host, number, is_there).await,
             Command::Gone { host, number } => self.gone(&host, number).await,
             Command::Policies(policies) => {

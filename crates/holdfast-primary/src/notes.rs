@@ -118,6 +118,7 @@ pub(crate) fn apply(row: &mut JobRow, note: &Note, at: u64) -> NewEvent {
         Note::Begun(_) => {
             row.attempts = row.attempts.saturating_add(1);
             row.started.get_or_insert(at);
+            row.cause.clear();
         }
         Note::Ended(_, outcome) => row.cause.clone_from(&outcome.cause),
         Note::Lost(_, host) => row.cause = format!("the process of {} was lost", who(*host)),

@@ -22,7 +22,6 @@ use holdfast_types::JobId;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tonic::service::Routes;
 
@@ -251,7 +250,7 @@ impl Doors {
     }
 
     /// Operators on this host.
-    async fn local(&self, socket: UnixListener) {
+    async fn local(&self, socket: local::Listener) {
         let places = Arc::new(Semaphore::new(VISITORS_MAX));
         let router = self.router.clone();
         let router = router.layer(Extension(Who::Operator)).layer(Extension(Caller(self.here.clone())));

@@ -106,7 +106,7 @@ pub fn open_office(state: &Path, revocations: Arc<Revocations>, now: SystemTime)
     let site = credentials.identity().site().to_owned();
     let authority = files.load_authority(&site)?.ok_or_else(missing)?;
     let file = LedgerFile::new(files.ledger());
-    let ledger = file.load(&site).map_err(files::Error::from)?;
+    let ledger = file.load(&site)?;
     Ok(Office::open(authority, ledger, Box::new(file), revocations, now)?)
 }
 
@@ -118,7 +118,7 @@ fn open_office_with(
 ) -> Result<Office, Error> {
     let files = StateFiles::new(state).identity();
     let file = LedgerFile::new(files.ledger());
-    let ledger = file.load(site).map_err(files::Error::from)?;
+    let ledger = file.load(site)?;
     let revoked = holdfast_link::identity::Revoked::default();
     let list = files.revocations();
     let revocations = Revocations::open(site, authority.certificate(), Some(&list), &revoked);

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backup, cat, cleanup, client, diff, find, forget, hosts, images, jobs, key, ls, policy, primary, restore, token,
-    vault, verify,
+    backup, cat, cleanup, client, diff, find, forget, hosts, images, jobs, key, ls, policy, primary, restore,
+    token, vault, verify,
 };
 use crate::console::{Console, Style};
 use crate::errors::{Failure, Result, Status};

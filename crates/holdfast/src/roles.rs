@@ -55,7 +55,9 @@ impl holdfast_client::role::Notes for Log {
 }
 
 /// Runs a role. It is given what is done when it is to end.
-pub(crate) fn run<F>(role: impl FnOnce(std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) -> F) -> Result<Status>
+pub(crate) fn run<F>(
+    role: impl FnOnce(std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) -> F,
+) -> Result<Status>
 where
     F: Future<Output = Result<()>>,
 {

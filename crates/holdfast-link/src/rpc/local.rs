@@ -10,7 +10,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
+pub use tokio::net::UnixListener as Listener;
 
 /// The socket's directory in the state directory, and its name there.
 const DIRECTORY: &str = "run";
@@ -18,7 +19,7 @@ const SOCKET: &str = "socket";
 
 /// Listens in a state directory. A socket that a dead process has left is replaced: the caller holds the lock of the role, so
 /// that no living one is.
-pub fn bind(state: &Path) -> io::Result<UnixListener> {
+pub fn bind(state: &Path) -> io::Result<Listener> {
     let directory = state.join(DIRECTORY);
     match DirBuilder::new().mode(0o700).create(&directory) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -32,7 +33,7 @@ pub fn bind(state: &Path) -> io::Result<UnixListener> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    UnixListener::bind(path)
+    Listener::bind(path)
 }
 
 /// Connects to the role that runs with this state directory.

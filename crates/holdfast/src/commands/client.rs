@@ -68,7 +68,8 @@ fn enroll(places: &[Place], token: &str, name: Option<String>) -> Result<Status>
             "choose a directory that you may write to with $HOLDFAST_STATE_DIR",
         )
     })?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::plain)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::plain)?;
     let enrolled = runtime.block_on(role::enroll(state.dir(), Role::Client, places, token, name));
     let identity = enrolled.map_err(|error| of_enrolling(&error))?;
     let mut out = Out::new();
@@ -82,9 +83,10 @@ fn of_enrolling(error: &role::EnrollError) -> Failure {
     use holdfast_link::net::enrol::Error as Enrol;
     use role::EnrollError as Error;
     match error {
-        Error::Token(_) | Error::Role { .. } => {
-            Failure::usage(error, "copy the whole line that `holdfast token create` has printed on the primary server")
-        }
+        Error::Token(_) | Error::Role { .. } => Failure::usage(
+            error,
+            "copy the whole line that `holdfast token create` has printed on the primary server",
+        ),
         Error::Name(_) => Failure::usage(error, "choose another name with --name"),
         Error::Already { .. } => Failure::failed(
             error,

@@ -83,8 +83,12 @@ fn of_site(error: &site::Error) -> Failure {
             "`holdfast primary run` runs it; another site needs another $HOLDFAST_STATE_DIR",
         ),
         site::Error::NoPrimary(_) => Failure::failed(error, "`holdfast primary init` makes one"),
-        site::Error::Busy(_) => Failure::failed(error, "stop it first, or choose another $HOLDFAST_STATE_DIR"),
-        site::Error::Io { .. } => Failure::failed(error, "choose a directory that you may write to with $HOLDFAST_STATE_DIR"),
+        site::Error::Busy(_) => {
+            Failure::failed(error, "stop it first, or choose another $HOLDFAST_STATE_DIR")
+        }
+        site::Error::Io { .. } => {
+            Failure::failed(error, "choose a directory that you may write to with $HOLDFAST_STATE_DIR")
+        }
         _ => Failure::plain(error),
     }
 }
