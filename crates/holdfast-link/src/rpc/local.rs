@@ -10,8 +10,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use tokio::net::UnixStream;
 pub use tokio::net::UnixListener as Listener;
+use tokio::net::UnixStream;
 
 /// The socket's directory in the state directory, and its name there.
 const DIRECTORY: &str = "run";

@@ -11,6 +11,7 @@ use holdfast_client::progress::Progress;
 use holdfast_client::restore::{self, Options, Outcome, Overwrite, Target};
 use holdfast_format::record::ImageRecord;
 use holdfast_vault::Vault;
+use serde_json::json;
 
 use super::{in_words, print_result};
 use crate::console::Console;
@@ -18,6 +19,7 @@ use crate::errors::{Failure, Result, Status};
 use crate::open::{VaultArgs, show};
 use crate::out::Out;
 use crate::select::{At, image_path};
+use crate::site::asked;
 use crate::{json, text};
 
 const EXAMPLES: &str = "\
@@ -58,6 +60,9 @@ pub(crate) struct Args {
     /// Print the result as one JSON object, and progress as JSON lines on standard error
     #[arg(long)]
     pub(crate) json: bool,
+    /// On the primary server of a site: the client that is to write the files
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
     #[command(flatten)]
     at: At,
     #[command(flatten)]
@@ -98,6 +103,9 @@ impl Args {
             ));
         }
         let paths = self.paths.iter().map(image_path).collect::<Result<Vec<_>>>()?;
+        if asked::is_meant(&self.vault)? {
+            return self.ask(console);
+        }
         let vault = self.vault.read(console)?;
         let record = self.at.find(&vault, &self.image)?;
         let progress = Progress::default();
@@ -111,6 +119,28 @@ impl Args {
             print_result(console, || self.print(console, &record, &outcome, start.elapsed()));
         }
         Ok(Status::of_errors(outcome.counts.errors))
+    }
+
+    /// A job of the site, followed to its end.
+    fn ask(&self, console: &Console) -> Result<Status> {
+        if self.tar || self.dry_run || self.at.is_given() {
+            return Err(Failure::usage(
+                "--tar, --dry-run and --at are not there yet for images of a site",
+                "leave them out; or, on the media server's host, name its vault with --vault",
+            ));
+        }
+        let to = self.to.as_deref().map(|dir| std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()));
+        let to = to.map(|dir| asked::text(dir.as_os_str())).transpose()?;
+        let paths = self.paths.iter().map(|path| asked::text(path)).collect::<Result<Vec<String>>>()?;
+        let overwrite = match self.overwrite {
+            None => 0,
+            Some(When::Never) => 1,
+            Some(When::Older) => 2,
+            Some(When::Always) => 3,
+            Some(When::Changed) => 4,
+        };
+        let restore = json!({ "image": self.image, "paths": paths, "to": to, "overwrite": overwrite });
+        asked::job(console, &json!({ "client": self.client, "restore": restore }), true, self.json)
     }
 
     fn restore(

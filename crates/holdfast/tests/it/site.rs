@@ -1,0 +1,276 @@
+//! A site: the primary server with its media server, a client, and commands to both, all as processes of their own on the
+//! loopback. What networks do to them is the lab's (`cargo xtask lab jobs`).
+
+use std::path::Path;
+
+use holdfast_testkit::{Compare, Content, Plan, Program, Random, Running};
+use serde_json::Value;
+
+use crate::{Host, small};
+
+/// A role that runs. Its process is killed with this.
+struct Role {
+    running: Running,
+}
+
+impl Role {
+    /// Starts it and waits until it says that it is ready.
+    #[track_caller]
+    fn start(program: &Program, line: &str) -> Self {
+        let mut running = program.start(line.split_whitespace()).unwrap();
+        assert!(running.wait_for(|line| line.ends_with("is ready")).unwrap(), "{line}");
+        Self { running }
+    }
+
+    fn kill(self) {
+        drop(self.running);
+    }
+}
+
+/// The primary server's host, a client's, and what runs on them.
+struct Site {
+    server: Host,
+    client: Host,
+    port: u16,
+    primary: Option<Role>,
+    web1: Option<Role>,
+}
+
+impl Site {
+    /// A site with a client that attends.
+    fn new() -> Self {
+        let (server, client) = (Host::new(), Host::new());
+        server.words("primary init --site lab").assert_ok();
+        let mut running = server.program.start(["primary", "run", "--listen", "127.0.0.1:0"]).unwrap();
+        let port = std::cell::Cell::new(None);
+        let seen = running.wait_for(|line| {
+            let at = line.split("listening at 127.0.0.1:").nth(1);
+            port.set(port.get().or_else(|| at?.parse().ok()));
+            line.ends_with("is ready")
+        });
+        assert!(seen.unwrap());
+        let primary = Some(Role { running });
+        let mut site = Self { server, client, port: port.get().unwrap(), primary, web1: None };
+        let token = site.token();
+        site.enroll(&token).assert_ok();
+        site.start_client();
+        site
+    }
+
+    #[track_caller]
+    fn token(&self) -> String {
+        self.server.words("token create").assert_ok().text().trim().to_owned()
+    }
+
+    fn enroll(&self, token: &str) -> holdfast_testkit::Outcome {
+        let primary = format!("127.0.0.1:{}", self.port);
+        self.client.run(["client", "enroll", "--primary", &primary, "--token", token, "--name", "web1"])
+    }
+
+    fn start_client(&mut self) {
+        self.web1 = Some(Role::start(&self.client.program, "client run"));
+        self.wait_until("hosts --json", |hosts| hosts[0]["attending"] == true);
+    }
+
+    fn start_primary(&mut self) {
+        let line = format!("primary run --listen 127.0.0.1:{}", self.port);
+        self.primary = Some(Role::start(&self.server.program, &line));
+    }
+
+    /// Asks until the answer is as it should be. Each question is a process: it does not spin.
+    #[track_caller]
+    fn wait_until(&self, question: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        for _ in 0..2_000 {
+            let answer = self.server.words(question).assert_ok().json().unwrap();
+            if wanted(&answer) {
+                return answer;
+            }
+        }
+        Err::<Value, _>(format!("`{question}` never gave what was wanted")).unwrap()
+    }
+
+    /// Applies a policy of this client, with these lines besides the paths.
+    #[track_caller]
+    fn policy(&self, name: &str, path: &str, lines: &str) {
+        let path = self.client.text(path);
+        let text = format!("[policy.{name}]\nclients = [\"web1\"]\npaths = [{path:?}]\n{lines}");
+        let file = self.server.path(&format!("{name}.toml"));
+        std::fs::write(&file, text).unwrap();
+        self.server.run(["policy", "apply", file.to_str().unwrap()]).assert_ok();
+    }
+
+    #[track_caller]
+    fn run(&self, policy: &str) -> Value {
+        self.server.run(["policy", "run", policy, "--wait", "--json"]).assert_ok().json().unwrap()
+    }
+
+    /// The job restores on the client, and what it gives is what is there.
+    #[track_caller]
+    fn check_restore(&self, image: &str, name: &str) {
+        let to = self.client.text("back");
+        self.client.run(["restore", image, "--to", &to]).assert_ok();
+        same(&self.client.path(name), &self.client.path("back").join(name));
+    }
+}
+
+#[track_caller]
+fn same(first: &Path, second: &Path) {
+    let differences = Compare::default().trees(first, second).unwrap();
+    assert!(differences.is_empty(), "{differences:#?}");
+}
+
+/// A tree that takes some seconds at 8 MB/s.
+fn slow() -> Plan {
+    let mut random = Random::new(7);
+    small()
+        .content("large", Content::random(&mut random, 24_000_000))
+        .content("more", Content::random(&mut random, 9_000_000))
+}
+
+#[test]
+fn a_policy_backs_a_client_up_and_the_client_gets_its_files_back() {
+    let site = Site::new();
+    site.client.make("src", &Plan::random(11, 200));
+    site.policy("home", "src", "");
+    let first = site.run("home");
+    assert_eq!((&first["status"], &first["attempts"]), (&Value::from(0), &Value::from(1)), "{first}");
+    let image = first["image"].as_str().unwrap();
+    site.check_restore(image, "src");
+
+    let second = site.run("home");
+    // Files that were written just before the first may be read again; nothing of them is sent.
+    assert!(second["bytes_sent"].as_u64().unwrap() < 200_000, "nothing has changed: {second}");
+    assert_ne!(second["image"], first["image"]);
+    let images = site.client.words("images --json").assert_ok().json().unwrap();
+    assert_eq!(images.as_array().unwrap().len(), 2);
+    let jobs = site.server.words("jobs --json").assert_ok().json().unwrap();
+    // Two backups and a restore.
+    assert_eq!(jobs.as_array().unwrap().len(), 3, "{jobs}");
+    assert!(jobs.as_array().unwrap().iter().all(|job| job["status"] == 0));
+}
+
+#[test]
+fn a_client_backs_itself_up_by_a_job_of_the_site() {
+    let site = Site::new();
+    site.client.make("src", &small());
+    let job = site.client.run(["backup", &site.client.text("src"), "--wait", "--json"]).assert_ok();
+    let job = job.json().unwrap();
+    assert_eq!((&job["status"], &job["policy"]), (&Value::from(0), &Value::Null));
+    site.check_restore(job["image"].as_str().unwrap(), "src");
+    // Without --wait it goes on by itself.
+    let begun = site.client.run(["backup", &site.client.text("src"), "--json"]).assert_ok().json().unwrap();
+    let watched = site.client.run(["jobs", "watch", begun["job"].as_str().unwrap(), "--json"]).assert_ok();
+    assert_eq!(watched.json().unwrap()["status"], 0);
+}
+
+#[test]
+fn a_client_that_is_killed_goes_on_with_the_same_job() {
+    let mut site = Site::new();
+    site.client.make("src", &slow());
+    site.policy("slow", "src", "bandwidth = \"8MB/s\"\n");
+    let mut waiting = site.server.program.start(["policy", "run", "slow", "--wait"]).unwrap();
+    assert!(waiting.wait_for(|line| line.contains("transfer")).unwrap());
+    site.web1.take().unwrap().kill();
+    site.start_client();
+    let outcome = waiting.wait().unwrap().assert_ok();
+    assert!(outcome.text().contains("status 0"), "{outcome}");
+    check_one_job(&site, 2);
+}
+
+#[test]
+fn a_primary_server_that_is_killed_takes_the_same_job_up_again() {
+    let mut site = Site::new();
+    site.client.make("src", &slow());
+    site.policy("slow", "src", "bandwidth = \"8MB/s\"\n");
+    let mut waiting = site.server.program.start(["policy", "run", "slow", "--wait"]).unwrap();
+    assert!(waiting.wait_for(|line| line.contains("transfer")).unwrap());
+    site.primary.take().unwrap().kill();
+    site.start_primary();
+    // The command that waits survives it too.
+    let outcome = waiting.wait().unwrap().assert_ok();
+    assert!(outcome.text().contains("status 0"), "{outcome}");
+    check_one_job(&site, 2);
+}
+
+/// One job, so many attempts at most, one image, and that is whole.
+#[track_caller]
+fn check_one_job(site: &Site, attempts: u64) {
+    let jobs = site.server.words("jobs --json").assert_ok().json().unwrap();
+    assert_eq!(jobs.as_array().unwrap().len(), 1, "{jobs}");
+    let job = &jobs[0];
+    assert_eq!(job["status"], 0, "{job}");
+    assert!(job["attempts"].as_u64().unwrap() <= attempts, "{job}");
+    let images = site.server.words("images --json").assert_ok().json().unwrap();
+    assert_eq!(images.as_array().unwrap().len(), 1, "{images}");
+    assert_eq!(images[0]["id"], job["image"]);
+    site.check_restore(job["image"].as_str().unwrap(), "src");
+}
+
+#[test]
+fn a_job_that_is_cancelled_ends_though_its_client_is_gone() {
+    let mut site = Site::new();
+    site.client.make("src", &slow());
+    site.policy("slow", "src", "bandwidth = \"1MB/s\"\n");
+    let mut waiting = site.server.program.start(["policy", "run", "slow", "--wait"]).unwrap();
+    assert!(waiting.wait_for(|line| line.contains("transfer")).unwrap());
+    site.web1.take().unwrap().kill();
+    let jobs = site.server.words("jobs --active --json").assert_ok().json().unwrap();
+    let id = jobs[0]["id"].as_str().unwrap();
+    let cancelled = site.server.run(["jobs", "cancel", id, "--json"]).assert_ok().json().unwrap();
+    assert_eq!((&cancelled["state"], &cancelled["status"]), (&Value::from("done"), &Value::from(150)));
+    let outcome = waiting.wait().unwrap().assert_code(3);
+    assert!(outcome.text().contains("status 150"), "{outcome}");
+    // It stays so when the client is there again.
+    site.start_client();
+    let job = site.server.run(["jobs", "show", id, "--json"]).assert_ok().json().unwrap();
+    assert_eq!((&job["status"], &job["image"]), (&Value::from(150), &Value::Null));
+}
+
+#[test]
+fn what_is_not_there_ends_a_job_at_once_with_a_cause() {
+    let site = Site::new();
+    site.policy("home", "nowhere", "");
+    let outcome = site.server.run(["policy", "run", "home", "--wait", "--json"]).assert_code(3);
+    let job = outcome.json().unwrap();
+    assert_eq!((&job["status"], &job["attempts"]), (&Value::from(71), &Value::from(1)), "{job}");
+}
+
+#[test]
+fn a_token_is_good_once() {
+    let site = Site::new();
+    let token = site.token();
+    // The host is enrolled already: its own directory says so before the token is shown to anybody.
+    let outcome = site.enroll(&token).assert_code(3);
+    assert!(outcome.stderr.contains("already"), "{outcome}");
+    let other = Host::new();
+    let primary = format!("127.0.0.1:{}", site.port);
+    let enroll = |host: &Host, name: &str| {
+        host.run(["client", "enroll", "--primary", &primary, "--token", &token, "--name", name])
+    };
+    enroll(&other, "web2").assert_ok();
+    let outcome = enroll(&Host::new(), "web3").assert_code(3);
+    assert!(outcome.stderr.contains("token"), "{outcome}");
+}
+
+#[test]
+fn a_client_sees_and_restores_what_is_its_own_and_nothing_else() {
+    let site = Site::new();
+    site.client.make("src", &small());
+    site.policy("home", "src", "");
+    let image = site.run("home")["image"].as_str().unwrap().to_owned();
+    let other = Host::new();
+    let (primary, token) = (format!("127.0.0.1:{}", site.port), site.token());
+    let enroll = ["client", "enroll", "--primary", &primary, "--token", &token, "--name", "web2"];
+    other.run(enroll).assert_ok();
+    let _running = Role::start(&other.program, "client run");
+    let images = other.words("images --json").assert_ok().json().unwrap();
+    assert_eq!(images, Value::Array(Vec::new()));
+    let jobs = other.words("jobs --json").assert_ok().json().unwrap();
+    assert_eq!(jobs, Value::Array(Vec::new()));
+    let outcome = other.run(["restore", &image, "--to", &other.text("back")]).assert_code(3);
+    assert!(outcome.stderr.contains("no image"), "{outcome}");
+    for forbidden in ["token create", "hosts", "policy list", "policy run home"] {
+        let outcome = other.words(forbidden).assert_code(3);
+        assert!(outcome.stderr.contains("only an operator"), "{forbidden}: {outcome}");
+    }
+}
