@@ -80,13 +80,8 @@ impl Site {
     /// Asks until the answer is as it should be. Each question is a process: it does not spin.
     #[track_caller]
     fn wait_until(&self, question: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..2_000 {
-            let answer = self.server.words(question).assert_ok().json().unwrap();
-            if wanted(&answer) {
-                return answer;
-            }
-        }
-        Err::<Value, _>(format!("`{question}` never gave what was wanted")).unwrap()
+        let ask = |_| self.server.words(question).assert_ok().json().unwrap();
+        (0..2_000).map(ask).find(wanted).expect("what is waited for never comes")
     }
 
     /// Applies a policy of this client, with these lines besides the paths.
