@@ -48,6 +48,8 @@ pub struct ImageFilter {
     pub prefix: Option<String>,
     /// Only this job's.
     pub job: Option<String>,
+    /// Only those whose job was made then or before.
+    pub until: Option<u64>,
     /// At most so many.
     pub limit: u32,
 }
@@ -111,6 +113,9 @@ impl Catalog {
         if let Some(prefix) = &filter.prefix {
             // Ids are hexadecimal digits, which all come before a tilde.
             query.push(" AND id >= ").push_bind(prefix).push(" AND id < ").push_bind(format!("{prefix}~"));
+        }
+        if let Some(until) = filter.until {
+            query.push(" AND started <= ").push_bind(signed(until)?);
         }
         query.push(" ORDER BY started DESC, id DESC LIMIT ").push_bind(filter.limit.min(LIST_MAX));
         query.build().fetch_all(&self.readers).await?.iter().map(read).collect()

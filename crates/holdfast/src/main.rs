@@ -8,6 +8,7 @@ mod errors;
 mod glob;
 mod json;
 mod keys;
+mod library;
 mod listing;
 mod open;
 mod out;

@@ -23,11 +23,6 @@ pub(crate) struct At {
 }
 
 impl At {
-    /// Whether a time was named.
-    pub(crate) fn is_given(&self) -> bool {
-        self.at.is_some()
-    }
-
     /// The image that is meant.
     pub(crate) fn find(&self, vault: &Vault, image: &str) -> Result<ImageRecord> {
         Ok(vault.find_image(&self.selector(image)?)?)

@@ -195,7 +195,7 @@ async fn owned(api: &Api, who: &Who, mut restore: Restore) -> Result<Restore, Tr
     if restore.paths.len() > PATHS_MAX || restore.overwrite > 4 {
         return Err(Trouble::bad("a restore has at most 10,000 paths", "leave them out for all of it"));
     }
-    let image = images::find(api, who, &restore.image, None).await?;
+    let image = images::find(api, who, &restore.image, (None, restore.at.take())).await?;
     (restore.image, restore.owner) = (image.id, image.client);
     Ok(restore)
 }

@@ -4,6 +4,7 @@
 //! Requests are repeated over a new connection when one is lost: whoever waits for a job does not care which process answers.
 
 pub(crate) mod asked;
+pub(crate) mod browse;
 pub(crate) mod follow;
 pub(crate) mod media;
 mod wire;

@@ -269,3 +269,30 @@ fn a_client_sees_and_restores_what_is_its_own_and_nothing_else() {
         assert!(outcome.stderr.contains("only an operator"), "{forbidden}: {outcome}");
     }
 }
+
+#[test]
+fn images_are_looked_at_over_the_network() {
+    let site = Site::new();
+    site.client.make("src", &small());
+    site.policy("home", "src", "");
+    let first = site.run("home")["image"].as_str().unwrap().to_owned();
+    std::fs::write(site.client.path("src/new"), "more").unwrap();
+    let second = site.run("home")["image"].as_str().unwrap().to_owned();
+    for host in [&site.client, &site.server] {
+        let src = site.client.text("src");
+        let listed = host.run(["ls", "latest", &src, "--json"]).assert_ok().json().unwrap();
+        assert_eq!(listed.as_array().unwrap().len(), 4, "{listed}");
+        let found = host.run(["find", "new", "--json"]).assert_ok().json().unwrap();
+        assert_eq!((found.as_array().unwrap().len(), &found[0]["image"]), (1, &Value::from(second.as_str())));
+        let changed = host.run(["diff", &first, "latest:home", "--json"]).assert_code(1).json().unwrap();
+        let paths: Vec<_> = changed.as_array().unwrap().iter().map(|change| change["path"].clone()).collect();
+        assert!(paths.contains(&Value::from(site.client.text("src/new"))), "{changed}");
+        let content = host.run(["cat", "latest", &site.client.text("src/new")]).assert_ok();
+        assert_eq!(content.text(), "more");
+        let stream = host.run(["restore", &first, "--tar"]).assert_ok();
+        assert!(stream.stdout.len() > 100_000, "{} bytes", stream.stdout.len());
+    }
+    // What was not backed up, and what is nobody's.
+    site.client.words("ls latest /nowhere").assert_code(3);
+    site.client.words("ls 00000000").assert_code(3);
+}
