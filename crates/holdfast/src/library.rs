@@ -20,7 +20,7 @@ pub(crate) enum Library {
     /// In a vault.
     Here(Vault),
     /// At the site.
-    There(Browser),
+    There(Box<Browser>),
 }
 
 /// An image that can be read.
@@ -58,7 +58,7 @@ impl Library {
     /// The one that the command line means. `client`: only images of this one, of a site.
     pub(crate) fn open(vault: &VaultArgs, client: Option<&str>, console: &Console) -> Result<Self> {
         match asked::is_meant(vault)? {
-            true => Ok(Self::There(Browser::new(client)?)),
+            true => Ok(Self::There(Box::new(Browser::new(client)?))),
             false => Ok(Self::Here(vault.read(console)?)),
         }
     }
