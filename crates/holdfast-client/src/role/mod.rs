@@ -259,10 +259,13 @@ impl Attendant for Role {
         self.attempts.present(Box::new(move |report| reports.say(report)))
     }
 
-    async fn order(&mut self, order: Order) {
+    fn accepted(&mut self) {
         if !std::mem::replace(&mut self.is_attending, true) {
             self.notes.say("the primary server has taken this host's attendance");
         }
+    }
+
+    async fn order(&mut self, order: Order) {
         match order.order {
             Some(What::Start(start)) => self.start(start),
             Some(What::Cancel(cancel)) => {
