@@ -237,7 +237,7 @@ impl Manager {
         let mut made = Vec::new();
         for wish in wishes {
             let mut random = [0; 10];
-            getrandom::fill(&mut random).map_err(|error| CatalogError::Random(error.to_string()))?;
+            getrandom::fill(&mut random).map_err(no_random)?;
             let id = JobId::at_millis(now.day_millis, random);
             made.push((id, Live::new(id, &wish, &self.here, now), wish));
         }
@@ -373,6 +373,11 @@ impl Manager {
             self.board.remove_host(host);
         }
     }
+}
+
+/// Without random numbers no job has a name.
+fn no_random(error: getrandom::Error) -> CatalogError {
+    CatalogError::Database { cause: format!("the system gives no random numbers: {error}").into() }
 }
 
 /// Whether something has changed that must outlive this process.

@@ -175,7 +175,9 @@ impl IntoResponse for Trouble {
 impl From<CatalogError> for Trouble {
     fn from(error: CatalogError) -> Self {
         match error {
-            CatalogError::Ambiguous { .. } => Self::bad(error.to_string(), "give more of the id"),
+            CatalogError::Ambiguous { .. } | CatalogError::ShortPrefix { .. } => {
+                Self::bad(error.to_string(), "`holdfast jobs` lists them")
+            }
             _ => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 error.to_string(),
