@@ -84,6 +84,7 @@ async fn pages_join_without_a_gap_or_a_job_twice() {
             break;
         }
         pages.extend(page);
+        assert!(pages.len() <= rows.len(), "{pages:?}");
     }
     assert_eq!((pages.len(), pages), (23, whole));
     let unknown = JobFilter { before: Some("gone".into()), ..all() };
