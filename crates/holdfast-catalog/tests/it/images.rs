@@ -65,6 +65,7 @@ async fn lists_are_newest_first_and_filtered() {
         ["aa11", "aa10", "aa12"]
     );
     assert!(found(&catalog, ImageFilter { prefix: Some("%".into()), ..all() }).await.is_empty());
+    assert_eq!(found(&catalog, ImageFilter { until: Some(2), ..all() }).await, ["aa12"]);
     let both = ImageFilter {
         prefix: Some("aa".into()),
         name: Some("srv".into()),
