@@ -19,13 +19,12 @@ use crate::board::Board;
 use crate::day_millis;
 use crate::notes::{self, Progress};
 use crate::orders::{self, About, Orders};
-use crate::serve::{LocalMedia, Notes};
+use crate::serve::{Limits, LocalMedia, Notes};
 use crate::work::{What, Work};
 
-/// Backups of a client at one time.
-const BACKUPS_PER_CLIENT: usize = 1;
-/// Jobs of a media server at one time.
-const JOBS_PER_MEDIA: usize = 64;
+/// Old jobs are forgotten so often, and at most so many at a time.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
+const FORGET_MAX: u32 = 1_000;
 /// Progress that is not a transition is stored so often.
 const STORE_EVERY: u64 = 30_000;
 /// The manager looks around at least so often.
@@ -93,6 +92,9 @@ pub(crate) struct Manager {
     pub(crate) hosts: HashMap<Identity, Attendance>,
     pub(crate) policies: BTreeMap<String, Policy>,
     pub(crate) marks: BTreeMap<(String, String), u64>,
+    pub(crate) limits: Limits,
+    /// When old jobs were forgotten last.
+    pub(crate) forgot: Option<Instant>,
     pub(crate) notes: Arc<dyn Notes>,
 }
 
@@ -151,6 +153,7 @@ impl Manager {
     /// What time alone brings: jobs that are due, waits that are over, places that are free.
     async fn look_around(&mut self) -> Result<(), CatalogError> {
         self.plan().await?;
+        self.forget_old().await?;
         let now = self.now();
         let due = self.jobs.iter().filter_map(|(id, live)| {
             let is_over = live.machine.state() == &State::Queued
@@ -169,6 +172,18 @@ impl Manager {
         self.begin_some().await
     }
 
+    /// Jobs that were done long ago.
+    async fn forget_old(&mut self) -> Result<(), CatalogError> {
+        if self.forgot.is_some_and(|forgot| forgot.elapsed() < FORGET_EVERY) {
+            return Ok(());
+        }
+        let before = day_millis().saturating_sub(self.limits.keep_jobs_millis);
+        let forgotten = self.catalog.forget_jobs(before, FORGET_MAX).await?;
+        // If there may be more, soon again.
+        self.forgot = (forgotten < u64::from(FORGET_MAX)).then(Instant::now);
+        Ok(())
+    }
+
     /// Begins those that have a place.
     async fn begin_some(&mut self) -> Result<(), CatalogError> {
         let mut places = Places::default();
@@ -176,7 +191,7 @@ impl Manager {
         for (id, live) in &self.jobs {
             let uses = uses(live);
             for place in &uses {
-                places.limit(place.clone(), limit(place, live));
+                places.limit(place.clone(), limit(self.limits, place, live));
             }
             match live.machine.state() {
                 State::Active(_) => places.take(&uses),
@@ -403,11 +418,11 @@ fn uses(live: &Live) -> Vec<Place> {
     uses
 }
 
-fn limit(place: &Place, live: &Live) -> usize {
+fn limit(limits: Limits, place: &Place, live: &Live) -> usize {
     match place {
-        Place::Client(_) => BACKUPS_PER_CLIENT,
+        Place::Client(_) => limits.backups_per_client,
         Place::Policy(_) => live.work.policy_jobs.map_or(usize::MAX, |jobs| jobs as usize),
-        Place::Media(_) | Place::Storage(_) => JOBS_PER_MEDIA,
+        Place::Media(_) | Place::Storage(_) => limits.jobs_per_media,
     }
 }
 

@@ -61,12 +61,34 @@ pub trait Notes: Send + Sync {
     fn say(&self, text: &str);
 }
 
+/// How many jobs run at a time, and how long they are remembered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Backups of one client at a time.
+    pub backups_per_client: usize,
+    /// Jobs of one media server at a time.
+    pub jobs_per_media: usize,
+    /// So long jobs that are done stay in the catalog, in milliseconds; their images are not affected.
+    pub keep_jobs_millis: u64,
+}
+
+impl Default for Limits {
+    /// A client's disks are read once at a time; a media server has enough to do with 64; a year is looked back upon.
+    fn default() -> Self {
+        Self { backups_per_client: 1, jobs_per_media: 64, keep_jobs_millis: 366 * 24 * 3_600_000 }
+    }
+}
+
 /// How the role runs.
 pub struct Options {
     /// Where it keeps what it must know.
     pub state: PathBuf,
     /// Where it listens.
     pub listen: Vec<SocketAddr>,
+    /// How many jobs run at a time, and how long they are remembered.
+    pub limits: Limits,
+    /// Memory of all sessions, in bytes.
+    pub session_memory: Option<u64>,
     /// Program and version.
     pub program: String,
     /// Hears what there is to tell.
@@ -123,7 +145,7 @@ pub async fn run(
 ) -> Result<(), Error> {
     let _lock = site::lock(&options.state)?;
     let files = StateFiles::new(&options.state);
-    let (enrolled, lacking) = Enrolled::start(&files, &options.program, Settings::default())?;
+    let (enrolled, lacking) = Enrolled::start(&files, &options.program, settings(&options))?;
     lacking.iter().for_each(|lacking| options.notes.say(&lacking.to_string()));
     let office = site::open_office(&options.state, Arc::clone(&enrolled.revocations), SystemTime::now())?;
     let office = Arc::new(office);
@@ -158,6 +180,11 @@ pub async fn run(
     Ok(())
 }
 
+fn settings(options: &Options) -> Settings {
+    let default = Settings::default();
+    Settings { memory: options.session_memory.unwrap_or(default.memory), ..default }
+}
+
 /// The manager with its inbox.
 struct Managing(Manager, mpsc::Receiver<Command>);
 
@@ -182,6 +209,8 @@ async fn manager(
         hosts: HashMap::new(),
         policies: policies(catalog).await?,
         marks: BTreeMap::new(),
+        limits: options.limits,
+        forgot: None,
         notes: Arc::clone(&options.notes),
     };
     manager.load().await?;

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backup, cat, cleanup, client, diff, find, forget, hosts, images, jobs, key, ls, policy, primary, restore,
-    token, vault, verify,
+    backup, cat, cleanup, client, config, diff, find, forget, hosts, images, jobs, key, ls, policy, primary,
+    restore, token, vault, verify,
 };
 use crate::console::{Console, Style};
 use crate::errors::{Failure, Result, Status};
@@ -51,6 +51,7 @@ enum Command {
     Hosts(hosts::Args),
     Policy(policy::Args),
     Jobs(jobs::Args),
+    Config(config::Args),
 }
 
 /// Reads the command line; ends the program with status 2 if it means nothing.
@@ -90,7 +91,7 @@ impl Cli {
             Command::Cleanup(args) => args.json,
             Command::Vault(args) => args.json(),
             Command::Key(args) => args.json(),
-            Command::Primary(_) | Command::Client(_) => false,
+            Command::Primary(_) | Command::Client(_) | Command::Config(_) => false,
             Command::Token(args) => args.json(),
             Command::Hosts(args) => args.json(),
             Command::Policy(args) => args.json(),
@@ -119,6 +120,7 @@ impl Cli {
             Command::Hosts(args) => args.run(console),
             Command::Policy(args) => args.run(console),
             Command::Jobs(args) => args.run(console),
+            Command::Config(args) => args.run(console),
         }
     }
 }

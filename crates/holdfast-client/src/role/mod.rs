@@ -74,6 +74,8 @@ pub struct Options {
     pub state: PathBuf,
     /// Where it listens, for sites in which the server must dial; nowhere if it is empty.
     pub listen: Vec<SocketAddr>,
+    /// Memory of all sessions, in bytes.
+    pub session_memory: Option<u64>,
     /// Program and version.
     pub program: String,
 }
@@ -125,7 +127,7 @@ pub async fn run(
     let (attempts, wrong) = Attempts::open(ended, options.program.clone()).map_err(in_state)?;
     wrong.iter().for_each(|wrong| notes.say(wrong));
     let files = StateFiles::new(&options.state);
-    let (enrolled, lacking) = Enrolled::start(&files, &options.program, Settings::default())?;
+    let (enrolled, lacking) = Enrolled::start(&files, &options.program, settings(&options))?;
     lacking.iter().for_each(|lacking| notes.say(&lacking.to_string()));
     let primary = enrolled.primary()?;
     enrolled.link.set_places(&primary, files.places()?);
@@ -171,6 +173,11 @@ fn words(event: &Event) -> String {
             )
         }
     }
+}
+
+fn settings(options: &Options) -> Settings {
+    let default = Settings::default();
+    Settings { memory: options.session_memory.unwrap_or(default.memory), ..default }
 }
 
 /// A client serves nobody: who opens a session with it, or visits it, is told so by its end.

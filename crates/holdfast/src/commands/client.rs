@@ -8,6 +8,7 @@ use holdfast_client::role::{self, Notes, Options};
 use holdfast_link::identity::Role;
 use holdfast_link::net::host::Place;
 
+use crate::config::Client;
 use crate::console::Console;
 use crate::errors::{Failure, Result, Status};
 use crate::open::show;
@@ -105,8 +106,13 @@ fn of_enrolling(error: &role::EnrollError) -> Failure {
 
 fn run(listen: &[SocketAddr]) -> Result<Status> {
     let state = State::find()?;
-    let options =
-        Options { state: state.dir().to_owned(), listen: listen.to_vec(), program: roles::program() };
+    let config = Client::read(state.dir())?;
+    let options = Options {
+        state: state.dir().to_owned(),
+        listen: if listen.is_empty() { config.listen } else { listen.to_vec() },
+        session_memory: config.session_memory.map(|memory| memory.0),
+        program: roles::program(),
+    };
     let log = Arc::new(Log);
     roles::run(async move |shutdown| {
         role::run(options, log as Arc<dyn Notes>, shutdown).await.map_err(of_run)

@@ -4,6 +4,7 @@ pub(crate) mod backup;
 pub(crate) mod cat;
 pub(crate) mod cleanup;
 pub(crate) mod client;
+pub(crate) mod config;
 pub(crate) mod diff;
 pub(crate) mod find;
 pub(crate) mod forget;

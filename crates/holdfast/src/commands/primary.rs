@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use clap::Subcommand;
 use holdfast_primary::{Notes, Options, site};
 
+use crate::config::Primary;
 use crate::console::Console;
 use crate::errors::{Failure, Result, Status};
 use crate::open::{VaultArgs, show};
@@ -42,7 +43,7 @@ enum Action {
     },
     /// Run until SIGTERM or SIGINT
     Run {
-        /// Where to listen; may be given several times. Else at port 7556 of all addresses
+        /// Where to listen; may be given several times. Else as primary.toml says, or at port 7556 of all addresses
         #[arg(long, value_name = "ADDR:PORT")]
         listen: Vec<SocketAddr>,
         #[command(flatten)]
@@ -98,11 +99,17 @@ fn run(console: &Console, listen: &[SocketAddr], vault: &VaultArgs) -> Result<St
     if !is_primary(state.dir()) {
         return Err(of_site(&site::Error::NoPrimary(state.dir().to_owned())));
     }
+    let config = Primary::read(state.dir())?;
     let vault = vault.choose()?.write(console)?;
     let log = Arc::new(Log);
     let options = Options {
         state: state.dir().to_owned(),
-        listen: if listen.is_empty() { roles::everywhere() } else { listen.to_vec() },
+        listen: [listen, &config.listen]
+            .into_iter()
+            .find(|at| !at.is_empty())
+            .map_or_else(roles::everywhere, <[_]>::to_vec),
+        limits: config.limits(),
+        session_memory: config.session_memory.map(|memory| memory.0),
         program: roles::program(),
         notes: Arc::clone(&log) as Arc<dyn Notes>,
     };

@@ -296,3 +296,19 @@ fn images_are_looked_at_over_the_network() {
     site.client.words("ls latest /nowhere").assert_code(3);
     site.client.words("ls 00000000").assert_code(3);
 }
+
+#[test]
+fn settings_are_checked_and_obeyed() {
+    let host = Host::new();
+    host.words("primary init --site lab").assert_ok();
+    let file = host.program.state().join("primary.toml");
+    std::fs::write(&file, "listn = [\"127.0.0.1:0\"]\n").unwrap();
+    for line in ["config check", "primary run"] {
+        let outcome = host.words(line).assert_code(2);
+        assert!(outcome.stderr.contains("did you mean `listen`?"), "{line}: {outcome}");
+    }
+    std::fs::write(&file, "listen = [\"127.0.0.1:0\"]\n").unwrap();
+    host.words("config check").assert_ok();
+    let mut running = host.program.start(["primary", "run"]).unwrap();
+    assert!(running.wait_for(|line| line.contains("listening at 127.0.0.1:")).unwrap());
+}
