@@ -204,8 +204,9 @@ impl Manager {
             let Some((id, epoch)) = read(committed.attempt.as_ref()) else { continue };
             let Some(image) = committed.image else { continue };
             self.keep_image(&image).await?;
-            let image = id.image_id();
-            if !self.on(id, Event::Committed(epoch, image), Some(&here)).await? {
+            let partly = image.counts.is_some_and(|counts| counts.errors > 0);
+            let event = Event::Committed { epoch, image: id.image_id(), partly };
+            if !self.on(id, event, Some(&here)).await? {
                 // A job that this catalog has never had: it was restored from an older copy. The image is known now.
                 let media = std::sync::Arc::clone(&self.media);
                 let _ = tokio::task::spawn_blocking(move || media.settled(&id)).await;
