@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use holdfast_catalog::{Catalog, Error as CatalogError, JobRow, NewEvent, NewJob};
 use holdfast_jobs::Now;
+use holdfast_jobs::attempt::Epoch;
 use holdfast_jobs::machine::{Action, Event, Host, Job, Note, State};
 use holdfast_jobs::policy::Policy;
 use holdfast_jobs::queue::{self, Place, Places, Waiting};
 use holdfast_link::identity::{Identity, Role};
+use holdfast_link::net::link::Link;
 use holdfast_proto::services as wire;
 use holdfast_types::JobId;
 use tokio::sync::{mpsc, oneshot};
@@ -58,6 +60,8 @@ pub(crate) struct Wish {
     pub(crate) label: String,
     pub(crate) priority: i32,
     pub(crate) work: Work,
+    /// Where its image lies; none: where its storage is.
+    pub(crate) media: Option<Identity>,
     pub(crate) why: String,
     pub(crate) mark: Option<(String, String, u64)>,
 }
@@ -86,6 +90,8 @@ pub(crate) struct Manager {
     pub(crate) media: Arc<dyn LocalMedia>,
     /// The identity of this process, which is its media server's too.
     pub(crate) here: Identity,
+    /// Knows where hosts listen.
+    pub(crate) link: Arc<Link>,
     pub(crate) begun: Instant,
     pub(crate) incarnation: u64,
     pub(crate) jobs: HashMap<JobId, Live>,
@@ -111,11 +117,7 @@ impl Manager {
             self.jobs.insert(id, live);
         }
         // The media server of this process is here from the beginning.
-        let all: Vec<JobId> = self.jobs.keys().copied().collect();
-        for id in all {
-            self.on(id, Event::Attends { host: Host::Media, runs: true }, None).await?;
-        }
-        Ok(())
+        self.tell_media_jobs(&self.here.clone(), &Event::Attends { host: Host::Media, runs: true }).await
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -200,7 +202,7 @@ impl Manager {
                     priority: live.row.priority,
                     created_millis: live.row.created,
                     uses,
-                    is_ready: self.hosts.contains_key(&self.client(&live.row.client)),
+                    is_ready: self.hosts.contains_key(&self.client(&live.row.client)) && self.has_media(live),
                 }),
                 _ => {}
             }
@@ -209,6 +211,41 @@ impl Manager {
             self.on(id, Event::Begin { incarnation: self.incarnation }, None).await?;
         }
         Ok(())
+    }
+
+    /// Whether the media server of a job is here.
+    fn has_media(&self, live: &Live) -> bool {
+        let media = live.media(&self.here);
+        media == self.here || self.hosts.contains_key(&media)
+    }
+
+    /// Tells an event to every attempt that is under way at a media server.
+    pub(crate) async fn tell_media_jobs(
+        &mut self,
+        media: &Identity,
+        event: &Event,
+    ) -> Result<(), CatalogError> {
+        let is_there = |live: &Live| {
+            matches!(live.machine.state(), State::Active(_)) && live.media(&self.here) == *media
+        };
+        let jobs: Vec<JobId> =
+            self.jobs.iter().filter(|(_, live)| is_there(live)).map(|(id, _)| *id).collect();
+        for id in jobs {
+            self.on(id, event.clone(), None).await?;
+        }
+        Ok(())
+    }
+
+    /// The media server of a storage unit: by its name; `default` is the one that was enrolled first, and that of this
+    /// process until there is one.
+    async fn media_of(&self, storage: &str) -> Result<Identity, CatalogError> {
+        let by_name = |name: &str| Identity::new(self.here.site(), Role::Media, name).ok();
+        if storage != "default" {
+            return Ok(by_name(storage).unwrap_or_else(|| self.here.clone()));
+        }
+        let hosts = self.catalog.hosts().await?;
+        let first = hosts.iter().filter(|host| host.role == "media").min_by_key(|host| host.first_seen);
+        Ok(first.and_then(|host| by_name(&host.name)).unwrap_or_else(|| self.here.clone()))
     }
 
     /// The identity of a client. A name that is none names nobody.
@@ -239,7 +276,10 @@ impl Manager {
                 self.policies = policies;
                 Ok(())
             }
-            Command::Committed(committed) => self.committed(committed).await,
+            Command::Committed(committed) => {
+                let here = self.here.clone();
+                self.committed(&here, committed).await
+            }
         };
         if let Err(error) = done {
             self.trouble(&error);
@@ -254,7 +294,11 @@ impl Manager {
             let mut random = [0; 10];
             getrandom::fill(&mut random).map_err(no_random)?;
             let id = JobId::at_millis(now.day_millis, random);
-            made.push((id, Live::new(id, &wish, &self.here, now), wish));
+            let media = match &wish.media {
+                Some(media) => media.clone(),
+                None => self.media_of(&wish.work.storage).await?,
+            };
+            made.push((id, Live::new(id, &wish, &media, now), wish));
         }
         let rows: Vec<NewJob> = made
             .iter()
@@ -345,12 +389,14 @@ impl Manager {
             Action::Start(epoch) => {
                 let Some(live) = self.jobs.get(&id) else { return };
                 let holder = self.client(&live.row.client);
+                let media = live.media(&self.here);
                 let about = About {
                     job: id,
                     epoch,
                     client: &live.row.client,
                     label: &live.row.label,
-                    media: &self.here,
+                    media: &media,
+                    addresses: &if media == self.here { Vec::new() } else { self.link.learned(&media) },
                 };
                 match self.orders.start(&about, &holder, &live.work) {
                     Ok(order) => self.send(&holder, order),
@@ -358,24 +404,33 @@ impl Manager {
                 }
             }
             Action::Cancel(epoch) => {
-                let client = match self.find(id).await {
-                    Ok(Some(live)) => self.client(&live.row.client),
+                let (client, media) = match self.find(id).await {
+                    Ok(Some(live)) => (self.client(&live.row.client), live.media(&self.here)),
                     _ => return,
                 };
                 self.send(&client, orders::cancel(id, epoch));
+                if media != self.here {
+                    return self.send(&media, orders::cancel(id, epoch));
+                }
                 let (media, upto) = (Arc::clone(&self.media), orders::attempt(id, epoch));
                 // It writes to the disk. What cannot be fenced may make an image, which does no harm.
                 let _ = tokio::task::spawn_blocking(move || media.fence(&upto)).await;
             }
-            Action::Settle(epoch) => match reporter {
-                Some(reporter) if *reporter == self.here => {
-                    let media = Arc::clone(&self.media);
-                    // It is said again otherwise.
-                    let _ = tokio::task::spawn_blocking(move || media.settled(&id)).await;
+            Action::Settle(epoch) => {
+                if let Some(reporter) = reporter {
+                    self.settle(id, epoch, &reporter.clone()).await;
                 }
-                Some(reporter) => self.send(&reporter.clone(), orders::settled(id, epoch)),
-                None => {}
-            },
+            }
+        }
+    }
+
+    /// Tells whoever has reported that it is stored. It is said again otherwise.
+    pub(crate) async fn settle(&mut self, id: JobId, epoch: Epoch, reporter: &Identity) {
+        if *reporter == self.here {
+            let media = Arc::clone(&self.media);
+            let _ = tokio::task::spawn_blocking(move || media.settled(&id)).await;
+        } else {
+            self.send(reporter, orders::settled(id, epoch));
         }
     }
 
@@ -447,6 +502,11 @@ impl Live {
             ..JobRow::default()
         };
         Self { row, machine, work: wish.work.clone(), progress, stored: now.day_millis }
+    }
+
+    /// Its media server.
+    pub(crate) fn media(&self, here: &Identity) -> Identity {
+        self.row.media.parse().unwrap_or_else(|_| here.clone())
     }
 
     /// As it was stored. One that cannot be read is of a later version, and is left alone.

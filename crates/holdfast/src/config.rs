@@ -1,4 +1,4 @@
-//! The settings of roles: one TOML file for each in the state directory, `primary.toml` and `client.toml`. All keys are
+//! The settings of roles: one TOML file for each in the state directory, `primary.toml`, `media.toml` and `client.toml`. All keys are
 //! optional, as the files are; one that is not known is refused, with the nearest that is. docs/configuration.md has them all.
 
 use std::io::{ErrorKind, Read};
@@ -35,7 +35,16 @@ pub(crate) struct Client {
     pub(crate) session_memory: Option<Size>,
 }
 
+/// `media.toml`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Media {
+    pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) session_memory: Option<Size>,
+}
+
 /// Names of the files.
+pub(crate) const MEDIA: &str = "media.toml";
 pub(crate) const PRIMARY: &str = "primary.toml";
 pub(crate) const CLIENT: &str = "client.toml";
 
@@ -66,6 +75,16 @@ impl Primary {
             jobs_per_media: self.jobs_per_media.unwrap_or(default.jobs_per_media),
             keep_jobs_millis: self.keep_jobs.map_or(default.keep_jobs_millis, |keep| keep.0),
         }
+    }
+}
+
+impl Media {
+    /// As the state directory says.
+    pub(crate) fn read(state: &Path) -> Result<Self> {
+        let path = state.join(MEDIA);
+        let config: Self = read(&path)?;
+        check_memory(&path, config.session_memory)?;
+        Ok(config)
     }
 }
 

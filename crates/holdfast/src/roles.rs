@@ -26,8 +26,17 @@ pub(crate) fn host_name() -> Result<String> {
 }
 
 /// The default port of all addresses, of both versions of IP.
-pub(crate) fn everywhere() -> Vec<SocketAddr> {
+fn everywhere() -> Vec<SocketAddr> {
     vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT))]
+}
+
+/// Where a server listens: as the command line says, else as its settings do, else everywhere.
+pub(crate) fn listening(given: &[SocketAddr], configured: &[SocketAddr]) -> Vec<SocketAddr> {
+    match (given, configured) {
+        ([], []) => everywhere(),
+        ([], configured) => configured.to_vec(),
+        (given, _) => given.to_vec(),
+    }
 }
 
 /// The log of a role: lines on standard error, with the time.
@@ -43,6 +52,12 @@ impl Log {
 }
 
 impl holdfast_primary::Notes for Log {
+    fn say(&self, text: &str) {
+        Self::write(text);
+    }
+}
+
+impl holdfast_media::role::Notes for Log {
     fn say(&self, text: &str) {
         Self::write(text);
     }

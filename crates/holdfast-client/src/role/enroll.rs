@@ -10,10 +10,9 @@ use holdfast_link::net::enrol;
 use holdfast_link::net::enrolled::{self, StateFiles};
 use holdfast_link::net::host::Place;
 use holdfast_link::net::reach::enrol_at;
+use holdfast_link::net::state_lock::Lock;
 use holdfast_link::net::stream::AnyNetwork;
 use holdfast_link::net::tcp::Tcp;
-
-use super::lock::Lock;
 
 /// Why the host is not enrolled.
 #[derive(Debug, thiserror::Error)]

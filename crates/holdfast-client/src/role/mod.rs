@@ -14,8 +14,7 @@
 //! | `stop` | why is an attempt to end? |
 //! | `command` | how do the policy's commands run? |
 //! | `group`, `output` | how do they end with all that they have started, and what did they say? |
-//! | [`local`] | what may programs on this host ask? |
-//! | `lock` | is this the only process of its state directory? |
+//! | `local` | what may programs on this host ask? |
 //! | `enroll` | how does a host become one of a site? |
 //! | `text` | how long may a text be? |
 
@@ -27,8 +26,7 @@ mod enroll;
 mod group;
 mod key;
 mod live;
-pub mod local;
-mod lock;
+mod local;
 mod outcome;
 mod output;
 mod request;
@@ -48,6 +46,7 @@ use holdfast_link::net::enrolled::{self, Enrolled, StateFiles};
 use holdfast_link::net::link::Link;
 use holdfast_link::net::process::Settings;
 use holdfast_link::net::renewal::Event;
+use holdfast_link::net::state_lock::Lock;
 use holdfast_link::rpc::attend::{self, Attendant, Reports};
 use holdfast_proto::services::{Order, Report, Start, order::Order as What};
 use tokio::task::JoinSet;
@@ -56,7 +55,6 @@ use tokio::time::timeout;
 use attempts::{Attempts, Begin};
 use ended::EndedFiles;
 use key::Key;
-use lock::Lock;
 use work::Work;
 
 pub use enroll::{Error as EnrollError, enroll};

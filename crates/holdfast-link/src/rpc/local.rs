@@ -10,6 +10,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::identity::{Identity, Role};
+
 pub use tokio::net::UnixListener as Listener;
 use tokio::net::UnixStream;
 
@@ -42,6 +44,22 @@ pub async fn connect(state: &Path) -> io::Result<UnixStream> {
     UnixStream::connect(by_way_of(&opened)).await
 }
 
+/// For whom a request through a local socket is, as its authority says: `media.NAME`, else the primary server.
+pub fn wanted(uri: &http::Uri, primary: &Identity) -> Option<Identity> {
+    match uri.authority().and_then(|authority| authority.host().strip_prefix("media.")) {
+        Some(name) => Identity::new(primary.site(), Role::Media, name).ok(),
+        None => Some(primary.clone()),
+    }
+}
+
+/// The authority of requests for this host.
+pub fn authority(host: &Identity) -> String {
+    match host.role() {
+        Role::Media => format!("media.{}", host.host()),
+        Role::Primary | Role::Client => "primary".to_owned(),
+    }
+}
+
 fn by_way_of(directory: &File) -> PathBuf {
     format!("/proc/self/fd/{}/{SOCKET}", directory.as_raw_fd()).into()
 }
@@ -50,6 +68,17 @@ fn by_way_of(directory: &File) -> PathBuf {
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[test]
+    fn a_request_says_for_whom_it_is() {
+        let primary = Identity::primary("lab").unwrap();
+        let media = Identity::new("lab", Role::Media, "store-1.example").unwrap();
+        for host in [&primary, &media] {
+            let uri = format!("http://{}/x", authority(host)).parse().unwrap();
+            assert_eq!(wanted(&uri, &primary).as_ref(), Some(host));
+        }
+        assert_eq!(wanted(&"/x".parse().unwrap(), &primary), Some(primary.clone()));
+    }
 
     #[tokio::test]
     async fn a_state_directory_may_have_a_long_name_and_an_old_socket() {

@@ -160,6 +160,11 @@ impl Trouble {
         Self::new(StatusCode::BAD_REQUEST, cause, next)
     }
 
+    /// Another host is not reached.
+    pub(crate) fn unreached(cause: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, cause, next)
+    }
+
     fn missing(cause: impl Into<String>, next: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, cause, next)
     }

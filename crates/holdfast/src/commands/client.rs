@@ -55,13 +55,14 @@ impl Args {
     /// Does it.
     pub(crate) fn run(&self, _: &Console) -> Result<Status> {
         match &self.action {
-            Action::Enroll { primary, token, name } => enroll(primary, token, name.clone()),
+            Action::Enroll { primary, token, name } => enroll(Role::Client, primary, token, name.clone()),
             Action::Run { listen } => run(listen),
         }
     }
 }
 
-fn enroll(places: &[Place], token: &str, name: Option<String>) -> Result<Status> {
+/// Makes this host one of a site, in this role.
+pub(super) fn enroll(role: Role, places: &[Place], token: &str, name: Option<String>) -> Result<Status> {
     let state = State::find()?;
     std::fs::create_dir_all(state.dir()).map_err(|error| {
         Failure::failed(
@@ -71,11 +72,15 @@ fn enroll(places: &[Place], token: &str, name: Option<String>) -> Result<Status>
     })?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::plain)?;
-    let enrolled = runtime.block_on(role::enroll(state.dir(), Role::Client, places, token, name));
+    let enrolled = runtime.block_on(holdfast_client::role::enroll(state.dir(), role, places, token, name));
     let identity = enrolled.map_err(|error| of_enrolling(&error))?;
     let mut out = Out::new();
-    out.line(format!("enrolled as the client {} of the site {}", identity.host(), identity.site()))?;
-    out.line("next: `holdfast client run`")?;
+    let what = match role {
+        Role::Media => "media",
+        Role::Client | Role::Primary => "client",
+    };
+    out.line(format!("enrolled as the {what} {} of the site {}", identity.host(), identity.site()))?;
+    out.line(format!("next: `holdfast {what} run`"))?;
     out.finish()?;
     Ok(Status::Done)
 }

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use crate::config::{CLIENT, Client, PRIMARY, Primary};
+use crate::config::{CLIENT, Client, MEDIA, Media, PRIMARY, Primary};
 use crate::console::Console;
 use crate::errors::{Result, Status};
 use crate::open::show;
@@ -19,7 +19,7 @@ pub(crate) struct Args {
 
 #[derive(Subcommand, Debug)]
 enum Action {
-    /// Look at primary.toml and client.toml in the state directory, and say what is wrong with them
+    /// Look at primary.toml, media.toml and client.toml in the state directory, and say what is wrong with them
     #[command(after_help = "Example:\n  HOLDFAST_STATE_DIR=/var/lib/holdfast holdfast config check")]
     Check,
 }
@@ -30,9 +30,10 @@ impl Args {
         let Action::Check = &self.action;
         let state = State::find()?;
         Primary::read(state.dir())?;
+        Media::read(state.dir())?;
         Client::read(state.dir())?;
         let mut out = Out::new();
-        for name in [PRIMARY, CLIENT] {
+        for name in [PRIMARY, MEDIA, CLIENT] {
             let path = state.dir().join(name);
             let is =
                 if path.exists() { "is good" } else { "is not there: everything is as it is by default" };

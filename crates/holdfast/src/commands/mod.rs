@@ -13,6 +13,7 @@ pub(crate) mod images;
 pub(crate) mod jobs;
 pub(crate) mod key;
 pub(crate) mod ls;
+pub(crate) mod media;
 pub(crate) mod policy;
 pub(crate) mod primary;
 pub(crate) mod restore;

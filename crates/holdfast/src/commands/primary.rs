@@ -104,10 +104,7 @@ fn run(console: &Console, listen: &[SocketAddr], vault: &VaultArgs) -> Result<St
     let log = Arc::new(Log);
     let options = Options {
         state: state.dir().to_owned(),
-        listen: [listen, &config.listen]
-            .into_iter()
-            .find(|at| !at.is_empty())
-            .map_or_else(roles::everywhere, <[_]>::to_vec),
+        listen: roles::listening(listen, &config.listen),
         limits: config.limits(),
         session_memory: config.session_memory.map(|memory| memory.0),
         program: roles::program(),

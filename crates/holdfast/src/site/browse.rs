@@ -1,9 +1,14 @@
 //! Images of the site, read from its media server through the local socket of the role that runs here.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use holdfast_client::cancel::CancelFlag;
 use holdfast_client::remote::{Line, RemoteReader, Ticket};
 use holdfast_format::manifest::Root;
 use holdfast_format::record::ImageRecord;
+use holdfast_link::identity::Identity;
+use holdfast_link::rpc::{self, local};
 use holdfast_proto::services::media_client::MediaClient;
 use holdfast_proto::services::{Image, MESSAGE_MAX, SignedTicket};
 use holdfast_types::{Counts, ImageId, JobId};
@@ -22,11 +27,13 @@ pub(crate) struct Browser {
     /// Only images of this client.
     client: Option<String>,
     runtime: Runtime,
-    channel: Channel,
+    /// The way to each media server that was asked.
+    channels: RefCell<BTreeMap<String, Channel>>,
 }
 
 #[derive(Deserialize)]
 struct Ticketed {
+    media: String,
     ticket: Signed,
     image: Named,
 }
@@ -43,16 +50,29 @@ struct Named {
 }
 
 impl Browser {
-    /// Connects to the role that runs here.
+    /// By way of the role that runs here.
     pub(crate) fn new(client: Option<&str>) -> Result<Self> {
-        let site = Site::find()?;
-        let state = State::find()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.map_err(Failure::plain)?;
-        let connected = runtime.block_on(async {
-            let stream =
-                holdfast_link::rpc::local::connect(state.dir()).await.map_err(|error| error.to_string())?;
-            holdfast_link::rpc::channel(stream).await.map_err(|error| error.to_string())
+        Ok(Self {
+            site: Site::find()?,
+            client: client.map(str::to_owned),
+            runtime,
+            channels: RefCell::default(),
+        })
+    }
+
+    /// The way to a media server, by the role that runs here.
+    fn channel(&self, media: &str) -> Result<Channel> {
+        if let Some(channel) = self.channels.borrow().get(media) {
+            return Ok(channel.clone());
+        }
+        let host: Identity = media.parse().map_err(Failure::plain)?;
+        let state = State::find()?;
+        let connected = self.runtime.block_on(async {
+            let stream = local::connect(state.dir()).await.map_err(|error| error.to_string())?;
+            let channel = rpc::channel_to(stream, &local::authority(&host)).await;
+            channel.map_err(|error| error.to_string())
         });
         let channel = connected.map_err(|cause| {
             Failure::failed(
@@ -60,7 +80,8 @@ impl Browser {
                 "start it (`holdfast primary run`, `holdfast client run`)",
             )
         })?;
-        Ok(Self { site, client: client.map(str::to_owned), runtime, channel })
+        self.channels.borrow_mut().insert(media.to_owned(), channel.clone());
+        Ok(channel)
     }
 
     /// The ids of all images that may be seen.
@@ -80,7 +101,7 @@ impl Browser {
         }
         let ticketed: Ticketed = self.site.post(&path, &serde_json::Value::Null)?;
         let ticket = Ticket::read(signed(&ticketed.ticket)?)?;
-        let client = MediaClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_MAX);
+        let client = MediaClient::new(self.channel(&ticketed.media)?).max_decoding_message_size(MESSAGE_MAX);
         let line = Line::new(client, self.runtime.handle().clone(), &CancelFlag::default());
         let wanted = &ticketed.image.id;
         let is_it =

@@ -22,6 +22,20 @@ impl Role {
         Self { running }
     }
 
+    /// The same for one that says at which port it listens.
+    #[track_caller]
+    fn listening(program: &Program, line: &str) -> (Self, u16) {
+        let mut running = program.start(line.split_whitespace()).unwrap();
+        let port = std::cell::Cell::new(None);
+        let seen = running.wait_for(|line| {
+            let at = line.split("listening at 127.0.0.1:").nth(1);
+            port.set(port.get().or_else(|| at?.parse().ok()));
+            line.ends_with("is ready")
+        });
+        assert!(seen.unwrap(), "{line}");
+        (Self { running }, port.get().expect("a port is told"))
+    }
+
     fn kill(self) {
         drop(self.running);
     }
@@ -41,16 +55,8 @@ impl Site {
     fn new() -> Self {
         let (server, client) = (Host::new(), Host::new());
         server.words("primary init --site lab").assert_ok();
-        let mut running = server.program.start(["primary", "run", "--listen", "127.0.0.1:0"]).unwrap();
-        let port = std::cell::Cell::new(None);
-        let seen = running.wait_for(|line| {
-            let at = line.split("listening at 127.0.0.1:").nth(1);
-            port.set(port.get().or_else(|| at?.parse().ok()));
-            line.ends_with("is ready")
-        });
-        assert!(seen.unwrap());
-        let primary = Some(Role { running });
-        let mut site = Self { server, client, port: port.get().unwrap(), primary, web1: None };
+        let (primary, port) = Role::listening(&server.program, "primary run --listen 127.0.0.1:0");
+        let mut site = Self { server, client, port, primary: Some(primary), web1: None };
         let token = site.token();
         site.enroll(&token).assert_ok();
         site.start_client();
@@ -69,7 +75,9 @@ impl Site {
 
     fn start_client(&mut self) {
         self.web1 = Some(Role::start(&self.client.program, "client run"));
-        self.wait_until("hosts --json", |hosts| hosts[0]["attending"] == true);
+        self.wait_until("hosts --json", |hosts| {
+            hosts.as_array().unwrap().iter().any(|host| host["name"] == "web1" && host["attending"] == true)
+        });
     }
 
     fn start_primary(&mut self) {
@@ -311,4 +319,99 @@ fn settings_are_checked_and_obeyed() {
     host.words("config check").assert_ok();
     let mut running = host.program.start(["primary", "run"]).unwrap();
     assert!(running.wait_for(|line| line.contains("listening at 127.0.0.1:")).unwrap());
+}
+
+/// A media server of its own. Its port stays the same when it is started again.
+struct Store {
+    host: Host,
+    port: u16,
+    role: Option<Role>,
+}
+
+impl Store {
+    fn new(site: &Site, name: &str) -> Self {
+        let host = Host::new();
+        let token = site.server.words("token create --role media").assert_ok().text().trim().to_owned();
+        let primary = format!("127.0.0.1:{}", site.port);
+        host.run(["media", "enroll", "--primary", &primary, "--token", &token, "--name", name]).assert_ok();
+        let (role, port) = Role::listening(&host.program, "media run --listen 127.0.0.1:0");
+        let store = Self { host, port, role: Some(role) };
+        store.attends(site, name);
+        store
+    }
+
+    fn attends(&self, site: &Site, name: &str) {
+        site.wait_until("hosts --json", |hosts| {
+            hosts.as_array().unwrap().iter().any(|host| host["name"] == name && host["attending"] == true)
+        });
+    }
+
+    fn start(&mut self) {
+        let line = format!("media run --listen 127.0.0.1:{}", self.port);
+        self.role = Some(Role::start(&self.host.program, &line));
+    }
+}
+
+#[test]
+fn a_media_server_of_its_own_stores_and_gives_out() {
+    let site = Site::new();
+    let store = Store::new(&site, "store1");
+    site.client.make("src", &Plan::random(5, 100));
+    // The first that is enrolled is the default.
+    site.policy("home", "src", "");
+    let job = site.run("home");
+    assert_eq!(
+        (&job["status"], &job["media"]),
+        (&Value::from(0), &Value::from("holdfast://lab/media/store1"))
+    );
+    let image = job["image"].as_str().unwrap();
+    site.check_restore(image, "src");
+    let vault = store.host.vault().to_str().unwrap().to_owned();
+    let stored = store.host.run(["images", "--json", "--vault", &vault]).assert_ok().json().unwrap();
+    assert_eq!(stored[0]["id"], image, "{stored}");
+    for host in [&site.client, &site.server] {
+        let listed = host.run(["ls", image, "--recursive", "--json"]).assert_ok().json().unwrap();
+        assert!(listed.as_array().unwrap().len() > 100);
+    }
+}
+
+#[test]
+fn a_media_server_that_is_killed_takes_the_same_job_up_again() {
+    let site = Site::new();
+    let mut store = Store::new(&site, "store1");
+    site.client.make("src", &slow());
+    site.policy("slow", "src", "bandwidth = \"8MB/s\"\nstorage = \"store1\"\n");
+    let mut waiting = site.server.program.start(["policy", "run", "slow", "--wait"]).unwrap();
+    assert!(waiting.wait_for(|line| line.contains("transfer")).unwrap());
+    store.role.take().unwrap().kill();
+    store.start();
+    let outcome = waiting.wait().unwrap().assert_ok();
+    assert!(outcome.text().contains("status 0"), "{outcome}");
+    check_one_job(&site, 2);
+}
+
+#[test]
+fn a_job_ends_well_though_the_primary_server_is_away_until_after_the_commit() {
+    let mut site = Site::new();
+    let _store = Store::new(&site, "store1");
+    site.client.make("src", &slow());
+    // The command after the backup waits until the test says so: by then the image is made.
+    let (done, go) = (site.client.text("done"), site.client.text("go"));
+    let script = site.client.path("after.sh");
+    std::fs::write(&script, format!("#!/bin/sh\necho > {done}\nread line < {go}\n")).unwrap();
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for pipe in [&done, &go] {
+        let made = std::process::Command::new("mkfifo").arg(pipe).status().unwrap();
+        assert!(made.success());
+    }
+    let after = format!("storage = \"store1\"\nafter = {{ run = {:?} }}\n", script.to_str().unwrap());
+    site.policy("home", "src", &after);
+    let waiting = site.server.program.start(["policy", "run", "home", "--wait", "--json"]).unwrap();
+    std::fs::read(&done).unwrap();
+    site.primary.take().unwrap().kill();
+    std::fs::write(&go, "go\n").unwrap();
+    site.start_primary();
+    let job = waiting.wait().unwrap().assert_ok().json().unwrap();
+    assert_eq!((&job["status"], &job["attempts"]), (&Value::from(0), &Value::from(1)), "{job}");
+    check_one_job(&site, 1);
 }
