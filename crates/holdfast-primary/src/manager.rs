@@ -533,3 +533,7 @@ pub(crate) fn parse_job(text: &str) -> Option<JobId> {
     let bytes: [u8; 16] = holdfast_types::from_hex(&digits).ok()?;
     JobId::from_slice(&bytes)
 }
+
+#[cfg(test)]
+#[path = "manager_tests.rs"]
+mod tests;
