@@ -207,10 +207,28 @@ impl Manager {
                 _ => {}
             }
         }
-        for id in queue::choose(waiting, places).begin {
+        let choice = queue::choose(waiting, places);
+        for (id, place) in choice.wait {
+            self.waits(id, &format!("waits for a place: {}", words(&place)));
+        }
+        for id in choice.absent {
+            self.waits(id, "waits for its client or media server to attend");
+        }
+        for id in choice.begin {
             self.on(id, Event::Begin { incarnation: self.incarnation }, None).await?;
         }
         Ok(())
+    }
+
+    /// Shows why a job waits. It is no transition: it follows from what is stored.
+    fn waits(&mut self, id: JobId, why: &str) {
+        let Some(live) = self.jobs.get_mut(&id).filter(|live| live.row.cause != why) else { return };
+        // After a failure its cause says more.
+        if live.row.attempts == 0 {
+            why.clone_into(&mut live.row.cause);
+            live.row.version += 1;
+            self.board.put_job(&live.row);
+        }
     }
 
     /// Whether the media server of a job is here.
@@ -471,6 +489,15 @@ fn uses(live: &Live) -> Vec<Place> {
         }
     }
     uses
+}
+
+fn words(place: &Place) -> String {
+    match place {
+        Place::Client(name) => format!("another backup of {name} runs"),
+        Place::Media(name) => format!("the media server {name} has enough to do"),
+        Place::Storage(name) => format!("the storage unit {name} has enough to do"),
+        Place::Policy(name) => format!("the policy {name} allows no more at a time"),
+    }
 }
 
 fn limit(limits: Limits, place: &Place, live: &Live) -> usize {

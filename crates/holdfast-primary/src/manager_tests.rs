@@ -170,10 +170,12 @@ async fn a_job_waits_for_its_client_and_is_ordered_once_it_attends() {
     let id = bench.job("web1").await;
     bench.manager.look_around().await.unwrap();
     assert_eq!(bench.row(id).await.state, "queued");
+    assert!(bench.manager.board.job(&id.to_string()).unwrap().cause.contains("to attend"));
     let mut told = bench.attends("web1", Vec::new()).await;
     bench.manager.look_around().await.unwrap();
     let attempt = started(told.recv().await);
-    assert_eq!(bench.row(id).await.state, "active");
+    let row = bench.row(id).await;
+    assert_eq!((row.state.as_str(), row.cause.as_str()), ("active", ""));
     // It does not run it after all, and has not said that it took it up: it is told again, in the same attempt.
     drop(told);
     let mut told = bench.attends("web1", Vec::new()).await;
@@ -268,7 +270,8 @@ async fn a_client_is_backed_up_once_at_a_time() {
     bench.manager.look_around().await.unwrap();
     let attempt = started(told.recv().await);
     let (done, waits) = if attempt.job == first.as_bytes() { (first, second) } else { (second, first) };
-    assert_eq!(bench.row(waits).await.state, "queued");
+    let shown = bench.manager.board.job(&waits.to_string()).unwrap();
+    assert_eq!((shown.state.as_str(), shown.cause.contains("another backup of web1")), ("queued", true));
     bench.report("web1", ended(&attempt, Kind::NoFiles)).await;
     bench.manager.look_around().await.unwrap();
     assert_eq!((bench.row(done).await.state, bench.row(waits).await.state), ("done".into(), "active".into()));
