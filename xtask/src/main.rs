@@ -36,6 +36,11 @@ cargo xtask lab [--full]
     --list             names the cases and runs none
     --peer FILE        this program for every host, instead of building crates/holdfast-link/examples/lab_peer
     --markdown         prints the table of docs/network.md at the end
+
+cargo xtask lab jobs [--full]
+    A site of real processes in the same network, a backup under way, a fault: does the same job finish exactly once, with one
+    image that restores to the source? --full also has the cases that take minutes; --case, --list, --jobs (at most 2) as
+    above; --peer FILE is the program, instead of building it.
 ";
 
 fn main() -> ExitCode {

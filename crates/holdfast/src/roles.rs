@@ -1,7 +1,7 @@
 //! What running a role takes, whichever it is: a runtime, a log, the signals that end it.
 
 use std::io::Write;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -25,9 +25,13 @@ pub(crate) fn host_name() -> Result<String> {
     Ok(name)
 }
 
-/// The default port of all addresses, of both versions of IP.
+/// The default port of all addresses, of both versions of IP: a socket for each, since one for both would show IPv4 in the
+/// clothes of IPv6. A host without IPv6 has no use for the second.
 fn everywhere() -> Vec<SocketAddr> {
-    vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT))]
+    let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT));
+    let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT));
+    let has_v6 = std::fs::metadata("/proc/net/if_inet6").is_ok();
+    if has_v6 { vec![v4, v6] } else { vec![v4] }
 }
 
 /// Where a server listens: as the command line says, else as its settings do, else everywhere.

@@ -125,6 +125,11 @@ impl Lab {
         Process::start(&self.spaces.name(host), host.word(), program, arguments)
     }
 
+    /// Runs a command on a host to its end, and gives what it printed.
+    pub fn run(&self, host: Host, words: &[&str]) -> Result<String> {
+        self.spaces.exec(host, words)
+    }
+
     /// The client's address now.
     pub fn client(&self) -> IpAddr {
         Ipv4Addr::new(10, 77, 1, self.client).into()
