@@ -128,10 +128,11 @@ impl Bench {
 }
 
 fn started(order: Option<wire::Order>) -> wire::Attempt {
-    match order.and_then(|order| order.order) {
-        Some(Said::Start(start)) => start.attempt.unwrap(),
-        other => Err(format!("{other:?}")).unwrap(),
-    }
+    let start = order.and_then(|order| match order.order {
+        Some(Said::Start(start)) => start.attempt,
+        _ => None,
+    });
+    start.expect("an attempt is ordered")
 }
 
 fn ended(attempt: &wire::Attempt, kind: Kind) -> wire::report::Report {
