@@ -170,7 +170,7 @@ impl Manager {
         live.progress.bytes_expected = report.bytes_expected;
         live.progress.current = cut(&report.current, CAUSE_MAX);
         live.progress.outage(report.outage_since_millis.min(now), now);
-        self.on(id, Event::Progress { epoch, checkpoint: false }, None).await.map(drop)
+        self.on(id, Event::Progress { epoch, checkpoint: report.checkpoints > 0 }, None).await.map(drop)
     }
 
     async fn ended(&mut self, host: &Identity, ended: wire::Ended) -> Result<()> {
