@@ -166,6 +166,7 @@ impl Manager {
         live.progress.now = bytes(&counts, report.bytes_sent, report.bytes_resent);
         (live.progress.files, live.progress.directories) = (counts.files, counts.directories);
         (live.progress.errors, live.progress.bytes_source) = (counts.errors, counts.bytes_source);
+        live.progress.checkpoints = live.progress.checkpoints_before.saturating_add(report.checkpoints);
         live.progress.files_expected = report.files_expected;
         live.progress.bytes_expected = report.bytes_expected;
         live.progress.current = cut(&report.current, CAUSE_MAX);

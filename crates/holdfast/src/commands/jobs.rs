@@ -209,6 +209,17 @@ fn show(as_json: &bool, job: &Value) -> Result<Status> {
         text::bytes(number("bytes_resent")),
         text::bytes(number("bytes_added"))
     ))?;
+    if number("attempts") > 1 {
+        let last = |key: &str| text::bytes(job["this_attempt"][key].as_u64().unwrap_or_default());
+        out.line(format!(
+            "of that  {} read, {} sent in the last attempt",
+            last("bytes_read"),
+            last("bytes_sent")
+        ))?;
+    }
+    if number("checkpoints") > 0 {
+        out.line(format!("safe     {}", text::counted(number("checkpoints"), "checkpoint", "checkpoints")))?;
+    }
     for phase in job["phases"].as_array().into_iter().flatten() {
         let took = Duration::from_millis(phase["millis"].as_u64().unwrap_or_default());
         out.line(format!(

@@ -195,6 +195,33 @@ fn a_primary_server_that_is_killed_takes_the_same_job_up_again() {
     check_one_job(&site, 2);
 }
 
+#[test]
+fn a_large_file_is_read_on_from_its_last_checkpoint_after_a_kill() {
+    const LARGE: u64 = 48_000_000;
+    let mut site = Site::new();
+    let plan = Plan::new().content("large", Content::random(&mut Random::new(7), LARGE));
+    site.client.make("src", &plan);
+    // A ctime that is young when the file is opened says nothing about later changes.
+    let large = site.client.path("src/large");
+    site.wait_until("hosts --json", |_| {
+        large.metadata().unwrap().modified().unwrap().elapsed().unwrap() > YOUNG
+    });
+    let lines = "bandwidth = \"8MB/s\"\ncheckpoint = { bytes = \"4MiB\" }\n";
+    site.policy("slow", "src", lines);
+    let waiting = site.server.program.start(["policy", "run", "slow", "--wait", "--json"]).unwrap();
+    site.wait_until("jobs --json", |jobs| jobs[0]["checkpoints"].as_u64() >= Some(3));
+    site.web1.take().unwrap().kill();
+    site.start_client();
+    let job = waiting.wait().unwrap().assert_ok().json().unwrap();
+    let read = job["this_attempt"]["bytes_read"].as_u64().unwrap();
+    // Three checkpoints lie 4 MiB apart, and one more may have been under way.
+    assert!((1..LARGE - 8_000_000).contains(&read), "{job}");
+    check_one_job(&site, 2);
+}
+
+/// The program's margin for ctimes, and a little.
+const YOUNG: std::time::Duration = std::time::Duration::from_millis(3_100);
+
 /// One job, so many attempts at most, one image, and that is whole.
 #[track_caller]
 fn check_one_job(site: &Site, attempts: u64) {
