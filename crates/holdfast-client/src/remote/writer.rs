@@ -10,7 +10,7 @@ use holdfast_proto::services::{
     PutAnswer, PutRequest,
 };
 use holdfast_types::{ChunkName, Counts, Fault};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
 
 use super::limit::Limit;
 use super::line::{Line, Sent};
@@ -19,8 +19,10 @@ use super::walk::{Lacking, WalkSource};
 use super::wire::{self, AttemptId, Begun, NAMES_MAX, Ticket};
 use crate::depot::{Error, List, Pending, WriteDepot};
 
-/// Groups on their way at one time (docs/jobs.md, section 7): enough to fill a long link, and 32 MiB of memory.
+/// Groups on their way at one time (docs/jobs.md, section 7), and their KiB: as much as a session takes at most, and no more,
+/// because it is memory.
 const GROUPS_MAX: usize = 8;
+const GROUPS_KIB: u32 = 16 << 10;
 /// How long a last word may take. It only frees the media server of something earlier.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -50,8 +52,9 @@ pub struct RemoteWriter {
     limit: Arc<Limit>,
     claims: Pipe<ClaimRequest, ClaimAnswer>,
     puts: Pipe<PutRequest, PutAnswer>,
-    /// A permit for each group on its way.
+    /// A permit for each group on its way, and for each KiB of it.
     window: Arc<Semaphore>,
+    memory: Arc<Semaphore>,
     /// Groups that were given to `put`.
     put: AtomicU64,
     answers: Arc<Answers>,
@@ -90,6 +93,7 @@ impl RemoteWriter {
             lacking: Arc::new(Lacking::new()),
             limit,
             window: Arc::new(Semaphore::new(GROUPS_MAX)),
+            memory: Arc::new(Semaphore::new(GROUPS_KIB as usize)),
             put: AtomicU64::new(0),
             answers: Arc::new(Answers { count: watch::Sender::new(0), bytes_added: AtomicU64::new(0) }),
         })
@@ -141,6 +145,13 @@ impl RemoteWriter {
         if waited { Ok(()) } else { Err(self.line.failure_or_end()) }
     }
 
+    /// Waits until a group of so many bytes may go.
+    async fn permits(&self, bytes: usize) -> Result<[OwnedSemaphorePermit; 2], AcquireError> {
+        let kib = u32::try_from(bytes >> 10).unwrap_or(GROUPS_KIB).clamp(1, GROUPS_KIB);
+        let group = Arc::clone(&self.window).acquire_owned().await?;
+        Ok([group, Arc::clone(&self.memory).acquire_many_owned(kib).await?])
+    }
+
     fn claim(&self, names: &[ChunkName]) -> Result<Pending<Vec<bool>>, Error> {
         let names_sent = wire::to_names(names);
         Sent::add(&self.line.sent().names, names_sent.len());
@@ -170,8 +181,7 @@ impl WriteDepot for RemoteWriter {
     }
 
     fn put(&self, list: &List, data: &mut Vec<u8>) -> Result<u64, Error> {
-        let window = Arc::clone(&self.window);
-        let permit = self.line.wait(window.acquire_owned())?.map_err(|_| self.line.failure_or_end())?;
+        let permits = self.line.wait(self.permits(data.len()))?.map_err(|_| self.line.failure_or_end())?;
         self.line.wait(self.limit.take(data.len() as u64))?;
         Sent::add(&self.line.sent().groups, data.len());
         Sent::add(&self.line.sent().names, list.chunks.len() * 32);
@@ -185,7 +195,7 @@ impl WriteDepot for RemoteWriter {
                 answers.bytes_added.fetch_add(answer.bytes_added, Relaxed);
                 answers.count.send_modify(|count| *count += 1);
             }
-            drop(permit);
+            drop(permits);
         });
         Ok(self.answers.bytes_added.swap(0, Relaxed))
     }
