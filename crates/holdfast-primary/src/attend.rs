@@ -10,6 +10,7 @@ use holdfast_link::rpc::Caller;
 use holdfast_proto::services::primary_server::{Primary, PrimaryServer};
 use holdfast_proto::services::{MESSAGE_MAX, Order, Report, report::Report as What};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -55,9 +56,9 @@ impl Primary for Attend {
         let (orders, taken) = mpsc::channel(ORDERS_MAX);
         let (answers, stream) = mpsc::channel(1);
         let manager = self.manager.clone();
-        tokio::spawn(hand_on(taken, answers));
+        let handing = tokio::spawn(hand_on(taken, answers));
         let attendance = Attendance { host, number, manager, session };
-        tokio::spawn(attendance.run(request.into_inner(), orders));
+        tokio::spawn(attendance.run(request.into_inner(), orders, handing));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 }
@@ -79,18 +80,19 @@ struct Attendance {
 }
 
 impl Attendance {
-    async fn run(self, mut reports: Streaming<Report>, orders: mpsc::Sender<Order>) {
+    /// `orders` is the manager's alone: when it lets go of it, `handing` ends.
+    async fn run(self, mut reports: Streaming<Report>, orders: mpsc::Sender<Order>, handing: JoinHandle<()>) {
         let first = reports.message().await;
         let Ok(Some(Report { report: Some(What::Present(present)) })) = first else { return };
         let (host, number) = (self.host.clone(), self.number);
-        if self.say(Command::Attends { host, number, present, orders: orders.clone() }).await.is_none() {
+        if self.say(Command::Attends { host, number, present, orders }).await.is_none() {
             return;
         }
         tokio::select! {
             () = self.listen(&mut reports) => {}
             () = self.watch() => {}
-            // The manager has let go of it: it is to begin again.
-            () = closed(orders) => {}
+            // The manager has let go of it, or the host takes no orders: it is to begin again.
+            _ = handing => {}
         }
         let (host, number) = (self.host.clone(), self.number);
         self.say(Command::Gone { host, number }).await;
@@ -130,8 +132,4 @@ impl Attendance {
             }
         }
     }
-}
-
-async fn closed(orders: mpsc::Sender<Order>) {
-    orders.closed().await;
 }

@@ -21,6 +21,7 @@ use crate::board::Board;
 use crate::day_millis;
 use crate::notes::{self, Progress};
 use crate::orders::{self, About, Orders};
+use crate::plan::NextPlan;
 use crate::serve::{Limits, LocalMedia, Notes};
 use crate::work::{What, Work};
 
@@ -79,7 +80,10 @@ pub(crate) struct Live {
 /// A host that attends.
 pub(crate) struct Attendance {
     pub(crate) number: u64,
-    pub(crate) orders: mpsc::Sender<wire::Order>,
+    /// The way for orders; none: it is to attend anew, and nothing that it says is heard until it does.
+    pub(crate) orders: Option<mpsc::Sender<wire::Order>>,
+    /// Its session has a connection.
+    pub(crate) is_connected: bool,
 }
 
 /// What the manager works with.
@@ -93,6 +97,8 @@ pub(crate) struct Manager {
     /// Knows where hosts listen.
     pub(crate) link: Arc<Link>,
     pub(crate) begun: Instant,
+    /// What the clock on the wall showed then, in milliseconds since 1970.
+    pub(crate) begun_day: u64,
     pub(crate) incarnation: u64,
     pub(crate) jobs: HashMap<JobId, Live>,
     pub(crate) hosts: HashMap<Identity, Attendance>,
@@ -101,6 +107,8 @@ pub(crate) struct Manager {
     pub(crate) limits: Limits,
     /// When old jobs were forgotten last.
     pub(crate) forgot: Option<Instant>,
+    /// When schedules are to be looked at again.
+    pub(crate) plan: NextPlan,
     pub(crate) notes: Arc<dyn Notes>,
 }
 
@@ -108,6 +116,7 @@ impl Manager {
     /// Takes up what is not done.
     pub(crate) async fn load(&mut self) -> Result<(), CatalogError> {
         self.marks = self.catalog.marks().await?;
+        self.plan = NextPlan::default();
         for row in self.catalog.unfinished_jobs().await? {
             let Some((id, mut live)) = Live::read(row) else { continue };
             live.machine.resume(self.incarnation, self.now());
@@ -125,13 +134,27 @@ impl Manager {
         Now { run_millis: run, day_millis: day_millis() }
     }
 
+    /// Whether the clock on the wall has gone another way than the run of this process: by more than an hour.
+    fn clock_has_stepped(&self) -> bool {
+        let now = self.now();
+        now.day_millis.saturating_sub(now.run_millis).abs_diff(self.begun_day) > 3_600_000
+    }
+
     /// Works until nobody can ask for anything any more.
     pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        let mut failures = 0u32;
         loop {
-            if let Err(error) = self.look_around().await {
-                self.trouble(&error);
-            }
-            let wait = self.next_look();
+            failures = match self.look_around().await {
+                Ok(()) => 0,
+                Err(error) => {
+                    // Said once: it is tried again and again.
+                    if failures == 0 {
+                        self.trouble(&error);
+                    }
+                    failures.saturating_add(1)
+                }
+            };
+            let wait = self.next_look().max(pause_after(failures));
             match tokio::time::timeout(wait, inbox.recv()).await {
                 Ok(None) => return,
                 Ok(Some(command)) => self.take(command).await,
@@ -148,35 +171,57 @@ impl Manager {
         let now = self.now();
         let wakes = self.jobs.values().filter_map(|live| live.machine.next_wake());
         let soonest = wakes.min().map(|at| Duration::from_millis(at.saturating_sub(now.run_millis)));
-        let planned = self.next_planned(now).map(Duration::from_millis);
+        let planned = self.plan.wait(now).map(Duration::from_millis);
         [soonest, planned].into_iter().flatten().fold(LOOK_EVERY, Duration::min).max(Duration::from_millis(5))
     }
 
-    /// What time alone brings: jobs that are due, waits that are over, places that are free.
+    /// What time alone brings: jobs that are due, waits that are over, places that are free. What cannot be stored holds up
+    /// nothing else; the first reason is told.
     async fn look_around(&mut self) -> Result<(), CatalogError> {
-        self.plan().await?;
-        self.forget_old().await?;
+        let mut first = self.plan().await;
+        first = first.and(self.forget_old().await);
         let now = self.now();
-        let due = self.jobs.iter().filter_map(|(id, live)| {
-            let is_over = live.machine.state() == &State::Queued
-                && live.work.until.is_some_and(|until| now.day_millis >= until);
-            let wakes = live.machine.next_wake().is_some_and(|at| at <= now.run_millis);
-            match (is_over, wakes) {
-                (true, _) => Some((*id, Event::WindowOver)),
-                (_, true) => Some((*id, Event::Tick)),
-                _ => None,
-            }
-        });
+        let due = self.jobs.iter().filter_map(|(id, live)| Some((*id, self.what_time_brings(live, now)?)));
         let due: Vec<(JobId, Event)> = due.collect();
         for (id, event) in due {
-            self.on(id, event, None).await?;
+            first = first.and(self.on(id, event, None).await.map(drop));
         }
-        self.begin_some().await
+        first.and(self.begin_some().await)
+    }
+
+    /// What has become due for a job. That a host is away is looked up here, so that no report of it can be lost.
+    fn what_time_brings(&self, live: &Live, now: Now) -> Option<Event> {
+        match live.machine.state() {
+            State::Queued if live.work.until.is_some_and(|until| now.day_millis >= until) => {
+                return Some(Event::WindowOver);
+            }
+            State::Active(active) => {
+                let hosts =
+                    [(Host::Client, self.client(&live.row.client)), (Host::Media, live.media(&self.here))];
+                let away = hosts.into_iter().zip(active.without).find(|((_, host), without)| {
+                    without.is_none() && *host != self.here && !self.is_connected(host)
+                });
+                if let Some(((host, _), _)) = away {
+                    return Some(Event::Silent(host));
+                }
+            }
+            _ => {}
+        }
+        live.machine.next_wake().filter(|at| *at <= now.run_millis).map(|_| Event::Tick)
+    }
+
+    /// Whether a host attends and its session has a connection.
+    pub(crate) fn is_connected(&self, host: &Identity) -> bool {
+        self.hosts.get(host).is_some_and(|attendance| attendance.is_connected)
     }
 
     /// Jobs that were done long ago.
     async fn forget_old(&mut self) -> Result<(), CatalogError> {
         if self.forgot.is_some_and(|forgot| forgot.elapsed() < FORGET_EVERY) {
+            return Ok(());
+        }
+        if self.clock_has_stepped() {
+            // A year of history is not thrown away because a clock says that a year has passed.
             return Ok(());
         }
         let before = day_millis().saturating_sub(self.limits.keep_jobs_millis);
@@ -202,7 +247,7 @@ impl Manager {
                     priority: live.row.priority,
                     created_millis: live.row.created,
                     uses,
-                    is_ready: self.hosts.contains_key(&self.client(&live.row.client)) && self.has_media(live),
+                    is_ready: self.takes_orders(&self.client(&live.row.client)) && self.has_media(live),
                 }),
                 _ => {}
             }
@@ -214,10 +259,16 @@ impl Manager {
         for id in choice.absent {
             self.waits(id, "waits for its client or media server to attend");
         }
+        let mut first = Ok(());
         for id in choice.begin {
-            self.on(id, Event::Begin { incarnation: self.incarnation }, None).await?;
+            first =
+                first.and(self.on(id, Event::Begin { incarnation: self.incarnation }, None).await.map(drop));
         }
-        Ok(())
+        first
+    }
+
+    fn takes_orders(&self, host: &Identity) -> bool {
+        self.is_connected(host) && self.hosts.get(host).is_some_and(|attendance| attendance.orders.is_some())
     }
 
     /// Shows why a job waits. It is no transition: it follows from what is stored.
@@ -234,7 +285,7 @@ impl Manager {
     /// Whether the media server of a job is here.
     fn has_media(&self, live: &Live) -> bool {
         let media = live.media(&self.here);
-        media == self.here || self.hosts.contains_key(&media)
+        media == self.here || self.is_connected(&media)
     }
 
     /// Tells an event to every attempt that is under way at a media server.
@@ -248,10 +299,11 @@ impl Manager {
         };
         let jobs: Vec<JobId> =
             self.jobs.iter().filter(|(_, live)| is_there(live)).map(|(id, _)| *id).collect();
+        let mut first = Ok(());
         for id in jobs {
-            self.on(id, event.clone(), None).await?;
+            first = first.and(self.on(id, event.clone(), None).await.map(drop));
         }
-        Ok(())
+        first
     }
 
     /// The media server of a storage unit: by its name; `default` is the one that was enrolled first, and that of this
@@ -290,10 +342,7 @@ impl Manager {
             Command::Report { host, number, report } => self.report(&host, number, *report).await,
             Command::Reach { host, number, is_there } => self.reach(&host, number, is_there).await,
             Command::Gone { host, number } => self.gone(&host, number).await,
-            Command::Policies(policies) => {
-                self.policies = policies;
-                Ok(())
-            }
+            Command::Policies(policies) => self.take_policies(policies).await,
             Command::Committed(committed) => {
                 let here = self.here.clone();
                 self.committed(&here, committed).await
@@ -308,9 +357,12 @@ impl Manager {
     pub(crate) async fn make(&mut self, wishes: Vec<Wish>) -> Result<Vec<JobId>, CatalogError> {
         let now = self.now();
         let mut made = Vec::new();
-        for wish in wishes {
+        for (number, wish) in wishes.into_iter().enumerate() {
             let mut random = [0; 10];
             getrandom::fill(&mut random).map_err(no_random)?;
+            // Those of one wish differ early, so that short forms of their ids do (RFC 9562, section 6.2, method 1).
+            let early = u16::try_from(number % 4096).unwrap_or_default();
+            random[..2].copy_from_slice(&early.to_be_bytes());
             let id = JobId::at_millis(now.day_millis, random);
             let media = match &wish.media {
                 Some(media) => media.clone(),
@@ -354,6 +406,11 @@ impl Manager {
         let Some(mut live) = self.find(id).await? else { return Ok(false) };
         let now = self.now();
         let before = live.machine.clone();
+        if event == Event::Retry && live.machine.is_done() {
+            // A person wants it now, whatever its window was.
+            live.work.until = None;
+            live.row.work = serde_json::to_string(&live.work).unwrap_or_default();
+        }
         let actions = live.machine.on(event, now);
         let mut events = Vec::new();
         for action in &actions {
@@ -383,7 +440,7 @@ impl Manager {
     }
 
     /// A job, also one that is done.
-    async fn find(&self, id: JobId) -> Result<Option<Live>, CatalogError> {
+    pub(crate) async fn find(&self, id: JobId) -> Result<Option<Live>, CatalogError> {
         if let Some(live) = self.jobs.get(&id) {
             return Ok(Some(live.clone()));
         }
@@ -454,13 +511,26 @@ impl Manager {
 
     /// Sends an order, if the host attends. Orders come again when it attends the next time.
     pub(crate) fn send(&mut self, host: &Identity, order: wire::Order) {
-        let Some(attendance) = self.hosts.get(host) else { return };
-        if let Err(mpsc::error::TrySendError::Full(_)) = attendance.orders.try_send(order) {
-            // It does not take orders: its attendance ends, and it begins another.
-            self.hosts.remove(host);
-            self.board.remove_host(host);
+        let Some(orders) = self.hosts.get(host).and_then(|attendance| attendance.orders.as_ref()) else {
+            return;
+        };
+        if let Err(mpsc::error::TrySendError::Full(_)) = orders.try_send(order) {
+            self.let_go(host);
         }
     }
+
+    /// Ends the attendance of a host that does not take orders, or of which something could not be stored: it begins another,
+    /// and says everything again.
+    pub(crate) fn let_go(&mut self, host: &Identity) {
+        if let Some(attendance) = self.hosts.get_mut(host) {
+            attendance.orders = None;
+        }
+    }
+}
+
+/// How long it is waited after so many failures in a row of what the catalog does: 5 ms, then up to 5 s.
+fn pause_after(failures: u32) -> Duration {
+    Duration::from_millis(5u64 << failures.min(10))
 }
 
 /// Without random numbers no job has a name.

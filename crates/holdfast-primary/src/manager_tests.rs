@@ -81,6 +81,7 @@ impl Bench {
             here,
             link: Arc::clone(&enrolled.link),
             begun: Instant::now(),
+            begun_day: day_millis(),
             incarnation: 1,
             jobs: HashMap::new(),
             hosts: HashMap::new(),
@@ -88,6 +89,7 @@ impl Bench {
             marks: BTreeMap::new(),
             limits: Limits::default(),
             forgot: None,
+            plan: NextPlan::default(),
             notes: Arc::new(Silent),
         };
         Self { manager, media, _state: state }
@@ -276,4 +278,132 @@ async fn a_client_is_backed_up_once_at_a_time() {
     bench.report("web1", ended(&attempt, Kind::NoFiles)).await;
     bench.manager.look_around().await.unwrap();
     assert_eq!((bench.row(done).await.state, bench.row(waits).await.state), ("done".into(), "active".into()));
+}
+
+#[tokio::test]
+async fn a_host_whose_report_cannot_be_stored_is_to_attend_anew() {
+    let mut bench = Bench::new().await;
+    let id = bench.job("web1").await;
+    let mut told = bench.attends("web1", Vec::new()).await;
+    bench.manager.look_around().await.unwrap();
+    let attempt = started(told.recv().await);
+    let catalog = bench.manager.catalog.clone();
+    catalog.close().await;
+    let host = bench.manager.client("web1");
+    assert!(bench.manager.report(&host, 1, ended(&attempt, Kind::NoFiles)).await.is_err());
+    // The way for orders is closed: that ends the attendance.
+    assert!(told.recv().await.is_none());
+    bench.manager.catalog = Catalog::open(&bench._state.path().join("catalog.db")).await.unwrap();
+    // What it says in the old one is not heard; in the next one it is.
+    bench.report("web1", ended(&attempt, Kind::NoFiles)).await;
+    assert_eq!(bench.row(id).await.state, "active");
+    let mut told = bench.attends("web1", vec![attempt.clone()]).await;
+    bench.report("web1", ended(&attempt, Kind::NoFiles)).await;
+    assert!(matches!(told.recv().await.unwrap().order, Some(Said::Settled(_))));
+    assert_eq!(bench.row(id).await.status, Some(71));
+}
+
+#[tokio::test]
+async fn that_a_host_is_away_is_seen_though_nobody_told() {
+    let mut bench = Bench::new().await;
+    let id = bench.job("web1").await;
+    let _told = bench.attends("web1", Vec::new()).await;
+    bench.manager.look_around().await.unwrap();
+    let without = |bench: &Bench| match bench.manager.jobs[&id].machine.state() {
+        State::Active(active) => active.without[0],
+        state => panic!("{state:?}"),
+    };
+    assert_eq!(without(&bench), None);
+    let host = bench.manager.client("web1");
+    bench.manager.hosts.remove(&host);
+    bench.manager.look_around().await.unwrap();
+    assert!(without(&bench).is_some());
+}
+
+#[tokio::test]
+async fn no_job_begins_on_a_host_that_is_out_of_reach() {
+    let mut bench = Bench::new().await;
+    let id = bench.job("web1").await;
+    let mut told = bench.attends("web1", Vec::new()).await;
+    let host = bench.manager.client("web1");
+    bench.manager.reach(&host, 1, false).await.unwrap();
+    bench.manager.look_around().await.unwrap();
+    assert_eq!(bench.row(id).await.state, "queued");
+    bench.manager.reach(&host, 1, true).await.unwrap();
+    bench.manager.look_around().await.unwrap();
+    started(told.recv().await);
+}
+
+#[tokio::test]
+async fn nights_do_not_pile_up_for_a_client_that_is_away() {
+    let mut bench = Bench::new().await;
+    let row = PolicyRow { name: "home".into(), text: POLICY.into(), applied: 1 };
+    bench.manager.catalog.put_policies(&[row]).await.unwrap();
+    let policies = holdfast_jobs::policy::parse(POLICY, &crate::plan::zone).unwrap();
+    bench.manager.take_policies(policies.clone()).await.unwrap();
+    let key = ("home".to_owned(), crate::plan::MARK.to_owned());
+    for _ in 0..3 {
+        bench.manager.marks.insert(key.clone(), day_millis() - 3 * 24 * 3_600_000);
+        bench.manager.plan = NextPlan::default();
+        bench.manager.look_around().await.unwrap();
+        assert_eq!(bench.manager.jobs.len(), 2, "one for each client");
+    }
+    // A schedule that is changed makes nothing up for the time before.
+    bench.manager.jobs.clear();
+    bench.manager.marks.insert(key.clone(), day_millis() - 3 * 24 * 3_600_000);
+    let changed = POLICY.replace("at = \"00:00\"", "at = \"00:01\"");
+    let changed = holdfast_jobs::policy::parse(&changed, &crate::plan::zone).unwrap();
+    bench.manager.take_policies(changed).await.unwrap();
+    bench.manager.look_around().await.unwrap();
+    assert!(bench.manager.jobs.is_empty());
+    // And one that is deleted leaves nothing behind.
+    bench.manager.take_policies(BTreeMap::new()).await.unwrap();
+    assert!(bench.manager.marks.is_empty());
+}
+
+#[tokio::test]
+async fn a_client_cannot_say_that_a_backup_is_done_without_its_image_nor_name_it_for_another() {
+    let mut bench = Bench::new().await;
+    let id = bench.job("web1").await;
+    let mut told = bench.attends("web1", Vec::new()).await;
+    bench.manager.look_around().await.unwrap();
+    let attempt = started(told.recv().await);
+    bench.report("web1", ended(&attempt, Kind::Done)).await;
+    let row = bench.row(id).await;
+    assert!(row.status != Some(0) && row.image.is_none(), "{row:?}");
+    let image = wire::Image {
+        image: id.image_id().0.to_vec(),
+        job: id.as_bytes().to_vec(),
+        host: "web2".into(),
+        name: "\u{1b}]52;".into(),
+        started_millis: u64::MAX >> 1,
+        ..wire::Image::default()
+    };
+    let mut report = ended(&attempt, Kind::Done);
+    if let wire::report::Report::Ended(ended) = &mut report {
+        ended.image = Some(image);
+    }
+    bench.report("web1", report).await;
+    let row = bench.manager.catalog.image(&id.image_id().to_string()).await.unwrap().unwrap();
+    assert_eq!((row.client.as_str(), row.name.as_str(), row.started), ("web1", "x", id.created_millis()));
+}
+
+#[tokio::test]
+async fn jobs_of_one_wish_differ_in_the_form_that_lists_show() {
+    let mut bench = Bench::new().await;
+    let backup: Backup = serde_json::from_str(r#"{"paths":["/srv"]}"#).unwrap();
+    let wish = |_| Wish {
+        client: "web1".into(),
+        policy: None,
+        label: "x".into(),
+        priority: 0,
+        work: Work::asked(What::Backup(backup.clone())),
+        media: None,
+        why: "a test".into(),
+        mark: None,
+    };
+    let made = bench.manager.make((0..100).map(wish).collect()).await.unwrap();
+    let short: std::collections::HashSet<String> =
+        made.iter().map(|id| id.to_string()[..18].to_owned()).collect();
+    assert_eq!(short.len(), 100);
 }

@@ -1,9 +1,10 @@
 //! Which jobs a policy makes, for whom, and when.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_catalog::{Error as CatalogError, HostRow};
 use holdfast_jobs::Now;
+use holdfast_jobs::machine::State;
 use holdfast_jobs::policy::{Clients, Policy};
 use holdfast_jobs::schedule;
 use jiff::Timestamp;
@@ -39,10 +40,58 @@ pub(crate) fn clients(policy: &Policy, hosts: &[HostRow]) -> (BTreeSet<String>, 
     (found, missing)
 }
 
+/// When schedules are to be looked at: they and their time zones are not read for every report that comes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct NextPlan {
+    /// When they were looked at, and when that is due again, in milliseconds since 1970.
+    looked: Option<(u64, Option<u64>)>,
+}
+
+impl NextPlan {
+    /// In how many milliseconds it is due, if ever. A clock that has gone back is a reason too.
+    pub(crate) fn wait(&self, now: Now) -> Option<u64> {
+        match self.looked {
+            Some((at, next)) if at <= now.day_millis => next.map(|next| next.saturating_sub(now.day_millis)),
+            _ => Some(0),
+        }
+    }
+}
+
 impl Manager {
     /// Makes the jobs that are due by now.
     pub(crate) async fn plan(&mut self) -> Result<(), CatalogError> {
         let now = self.now();
+        if self.plan.wait(now) != Some(0) {
+            return Ok(());
+        }
+        self.make_due(now).await?;
+        let next = self.next_planned(now).map(|wait| now.day_millis.saturating_add(wait));
+        self.plan = NextPlan { looked: Some((now.day_millis, next)) };
+        Ok(())
+    }
+
+    /// Policies have changed. What a schedule would have done before it was applied is not made up for.
+    pub(crate) async fn take_policies(&mut self, new: BTreeMap<String, Policy>) -> Result<(), CatalogError> {
+        let now = self.now().day_millis;
+        self.marks.retain(|(policy, _), _| new.contains_key(policy));
+        let is_other = |name: &String, policy: &Policy| {
+            self.policies.get(name).is_some_and(|old| old.schedule != policy.schedule)
+        };
+        let changed: Vec<String> = new
+            .iter()
+            .filter(|(name, policy)| is_other(name, policy))
+            .map(|(name, _)| name.clone())
+            .collect();
+        self.policies = new;
+        self.plan = NextPlan::default();
+        for name in changed {
+            self.catalog.set_mark(&name, MARK, now).await?;
+            self.marks.insert((name, MARK.to_owned()), now);
+        }
+        Ok(())
+    }
+
+    async fn make_due(&mut self, now: Now) -> Result<(), CatalogError> {
         let Ok(time) = timestamp(now.day_millis) else { return Ok(()) };
         let mut wishes = Vec::new();
         for (name, policy) in self.policies.clone() {
@@ -56,7 +105,8 @@ impl Manager {
                 self.marks.insert(key, now.day_millis);
                 continue;
             };
-            let Ok(considered) = timestamp(considered) else { continue };
+            // A mark from a time when the clock was ahead must not keep the schedule still until then.
+            let Ok(considered) = timestamp(considered.min(now.day_millis)) else { continue };
             let schedules = policy.schedules(&zone);
             let Some(due) = schedule::due(&schedules, considered, time) else { continue };
             wishes.extend(self.due(&name, &policy, due).await?);
@@ -73,7 +123,17 @@ impl Manager {
         policy: &Policy,
         due: schedule::Due,
     ) -> Result<Vec<Wish>, CatalogError> {
-        let (clients, _) = clients(policy, &self.catalog.hosts().await?);
+        let (mut clients, _) = clients(policy, &self.catalog.hosts().await?);
+        // One that has not begun its last job yet has enough to do: nights do not pile up for who is away.
+        let waits = |client: &str| {
+            self.jobs.values().any(|live| {
+                live.row.policy.as_deref() == Some(name)
+                    && live.row.client == client
+                    && live.machine.state() == &State::Queued
+                    && live.work.until.is_none()
+            })
+        };
+        clients.retain(|client| !waits(client));
         let until = due.until.and_then(|until| u64::try_from(until.as_millisecond()).ok());
         let at = u64::try_from(due.at.as_millisecond()).unwrap_or_default();
         if clients.is_empty() {

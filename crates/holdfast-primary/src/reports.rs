@@ -7,19 +7,22 @@ use holdfast_jobs::attempt::{Epoch, Kind, Outcome};
 use holdfast_jobs::machine::{Event, Host, State};
 use holdfast_link::identity::{Identity, Role};
 use holdfast_proto::services::{self as wire, outcome::Kind as WireKind, report::Report};
-use holdfast_types::{ImageId, JobId, sanitise};
+use holdfast_types::{JobId, sanitise};
 use tokio::sync::mpsc;
 
 use crate::board::Attending;
 use crate::manager::{Attendance, Manager};
 use crate::notes::Bytes;
+use crate::work::What;
 use crate::{day_millis, orders};
 
 type Result<T> = std::result::Result<T, CatalogError>;
 
 /// Bytes of a cause that are kept.
 const CAUSE_MAX: usize = 4 << 10;
-/// Faults that are kept of a job.
+/// Bytes of a path or a name that are kept.
+const PATH_MAX: usize = 4 << 10;
+/// Faults that are kept of a job, and roots of an image.
 const FAULTS_MAX: usize = 1_000;
 
 impl Manager {
@@ -34,7 +37,20 @@ impl Manager {
         self.notes.say(&format!("{} {} attends ({program})", host.role().as_str(), host.host()));
         let since = day_millis();
         self.board.put_host(host.clone(), Attending { since, is_connected: true });
-        self.hosts.insert(host.clone(), Attendance { number, orders });
+        self.hosts.insert(host.clone(), Attendance { number, orders: Some(orders), is_connected: true });
+        let taken = self.take_attendance(&host, present, (program, since)).await;
+        if taken.is_err() {
+            self.let_go(&host);
+        }
+        taken
+    }
+
+    async fn take_attendance(
+        &mut self,
+        host: &Identity,
+        present: wire::Present,
+        (program, since): (String, u64),
+    ) -> Result<()> {
         let seen = holdfast_catalog::HostSeen {
             role: host.role().as_str().to_owned(),
             name: host.host().to_owned(),
@@ -44,11 +60,11 @@ impl Manager {
         };
         self.catalog.saw_host(&seen).await?;
         if host.role() != Role::Client {
-            return self.tell_media_jobs(&host, &Event::Attends { host: Host::Media, runs: true }).await;
+            return self.tell_media_jobs(host, &Event::Attends { host: Host::Media, runs: true }).await;
         }
         let running: HashSet<(JobId, Epoch)> =
             present.running.iter().filter_map(|attempt| read(Some(attempt))).collect();
-        for (id, epoch) in self.active_of(&host) {
+        for (id, epoch) in self.active_of(host) {
             let runs = running.contains(&(id, epoch));
             self.on(id, Event::Attends { host: Host::Client, runs }, None).await?;
         }
@@ -58,7 +74,7 @@ impl Manager {
                 |live| matches!(live.machine.state(), State::Active(active) if active.epoch == epoch),
             );
             if !wanted {
-                self.send(&host, orders::cancel(id, epoch));
+                self.send(host, orders::cancel(id, epoch));
             }
         }
         Ok(())
@@ -76,30 +92,39 @@ impl Manager {
     }
 
     pub(crate) async fn reach(&mut self, host: &Identity, number: u64, is_there: bool) -> Result<()> {
-        let Some(attendance) = self.hosts.get(host).filter(|attendance| attendance.number == number) else {
+        let Some(attendance) = self.hosts.get_mut(host).filter(|attendance| attendance.number == number)
+        else {
             return Ok(());
         };
-        let _ = attendance;
+        attendance.is_connected = is_there;
         if let Some(mut attending) = self.board.hosts().remove(host) {
             attending.is_connected = is_there;
             self.board.put_host(host.clone(), attending);
         }
-        if host.role() != Role::Client {
-            let event = match is_there {
-                true => Event::Attends { host: Host::Media, runs: true },
-                false => Event::Silent(Host::Media),
-            };
+        let told = self.tell_reach(host, is_there).await;
+        // That it is away is looked up again and again; that it is back is told anew by another attendance.
+        if told.is_err() && is_there {
+            self.let_go(host);
+        }
+        told
+    }
+
+    /// The session is the same, so its process is, and what it runs.
+    async fn tell_reach(&mut self, host: &Identity, is_there: bool) -> Result<()> {
+        let is_client = host.role() == Role::Client;
+        let role = if is_client { Host::Client } else { Host::Media };
+        let event = match is_there {
+            true => Event::Attends { host: role, runs: true },
+            false => Event::Silent(role),
+        };
+        if !is_client {
             return self.tell_media_jobs(host, &event).await;
         }
+        let mut first = Ok(());
         for (id, _) in self.active_of(host) {
-            // The session is the same, so its process is, and what it runs.
-            let event = match is_there {
-                true => Event::Attends { host: Host::Client, runs: true },
-                false => Event::Silent(Host::Client),
-            };
-            self.on(id, event, None).await?;
+            first = first.and(self.on(id, event.clone(), None).await.map(drop));
         }
-        Ok(())
+        first
     }
 
     pub(crate) async fn gone(&mut self, host: &Identity, number: u64) -> Result<()> {
@@ -109,17 +134,12 @@ impl Manager {
         self.hosts.remove(host);
         self.board.remove_host(host);
         self.notes.say(&format!("{} {} does not attend any more", host.role().as_str(), host.host()));
-        if host.role() != Role::Client {
-            return self.tell_media_jobs(host, &Event::Silent(Host::Media)).await;
-        }
-        for (id, _) in self.active_of(host) {
-            self.on(id, Event::Silent(Host::Client), None).await?;
-        }
-        Ok(())
+        self.tell_reach(host, false).await
     }
 
     pub(crate) async fn report(&mut self, host: &Identity, number: u64, report: Report) -> Result<()> {
-        if self.hosts.get(host).is_none_or(|attendance| attendance.number != number) {
+        let is_heard = |attendance: &Attendance| attendance.number == number && attendance.orders.is_some();
+        if !self.hosts.get(host).is_some_and(is_heard) {
             return Ok(());
         }
         let done = match report {
@@ -137,8 +157,7 @@ impl Manager {
         };
         if done.is_err() {
             // It was not stored: the host says it again when it attends again.
-            self.hosts.remove(host);
-            self.board.remove_host(host);
+            self.let_go(host);
         }
         done
     }
@@ -182,10 +201,16 @@ impl Manager {
             }
             return Ok(());
         };
-        let outcome = ended.outcome.unwrap_or_default();
+        let mut outcome = ended.outcome.unwrap_or_default();
         let image = ended.image.as_ref().filter(|image| image.image == id.image_id().0);
-        if let (Some(image), Some(media)) = (image, self.media_of_job(id).await?) {
-            self.keep_image(image, &media).await?;
+        let is_backup = self.find(id).await?.is_some_and(|live| matches!(live.work.what, What::Backup(_)));
+        let has_made_it = matches!(kind(outcome.kind), Kind::Done | Kind::Partly);
+        if is_backup && has_made_it && image.is_none() {
+            outcome.kind = WireKind::Defect.into();
+            outcome.cause = "the client says that it is done, and names no image of this job".into();
+        }
+        if let Some(image) = image.filter(|_| is_backup) {
+            self.keep_image(id, image, Said::ByClient).await?;
         }
         if let Some(live) = self.jobs.get_mut(&id).filter(|live| live.machine.epoch() == Some(epoch)) {
             let counts = ended.counts.unwrap_or_default();
@@ -194,7 +219,10 @@ impl Manager {
             (live.progress.errors, live.progress.bytes_source) = (counts.errors, counts.bytes_source);
             let faults = ended.faults.into_iter().take(FAULTS_MAX);
             live.progress.faults = faults
-                .map(|fault| (sanitise(&fault.path).to_string(), cut(&fault.reason, 1 << 10)))
+                .map(|fault| {
+                    let path = fault.path.get(..PATH_MAX).unwrap_or(&fault.path);
+                    (sanitise(path).to_string(), cut(&fault.reason, 1 << 10))
+                })
                 .collect();
         }
         let outcome = Outcome {
@@ -215,7 +243,7 @@ impl Manager {
             if self.media_of_job(id).await?.is_some_and(|bound| bound != *media) {
                 continue;
             }
-            self.keep_image(&image, media).await?;
+            self.keep_image(id, &image, Said::ByMedia(media)).await?;
             let partly = image.counts.is_some_and(|counts| counts.errors > 0);
             let event = Event::Committed { epoch, image: id.image_id(), partly };
             if !self.on(id, event, Some(media)).await? {
@@ -235,18 +263,22 @@ impl Manager {
         Ok(row.and_then(|row| row.parse().ok()))
     }
 
-    async fn keep_image(&self, image: &wire::Image, media: &Identity) -> Result<()> {
-        let (Some(id), Some(job)) = (ImageId::from_slice(&image.image), JobId::from_slice(&image.job)) else {
-            return Ok(());
+    /// Notes an image. The media server has it, so its word counts; a client's counts until then, and of whose it is and how it
+    /// is called nothing: that is the job's.
+    async fn keep_image(&self, id: JobId, image: &wire::Image, said: Said<'_>) -> Result<()> {
+        let job = match self.jobs.get(&id) {
+            Some(live) => Some(live.row.clone()),
+            None => self.catalog.job(&id.to_string()).await?,
         };
         let counts = image.counts.unwrap_or_default();
-        let roots: Vec<String> = image.roots.iter().map(|root| sanitise(root).to_string()).collect();
-        let row = ImageRow {
-            id: id.to_string(),
-            job: job.to_string(),
-            client: image.host.clone(),
-            name: image.name.clone(),
-            media: media.to_string(),
+        let roots: Vec<String> =
+            image.roots.iter().take(FAULTS_MAX).map(|root| sanitise(root).to_string()).collect();
+        let mut row = ImageRow {
+            id: id.image_id().to_string(),
+            job: id.to_string(),
+            client: cut(&image.host, PATH_MAX),
+            name: cut(&image.name, PATH_MAX),
+            media: String::new(),
             started: image.started_millis,
             finished: image.finished_millis,
             roots: serde_json::to_string(&roots).unwrap_or_default(),
@@ -255,8 +287,25 @@ impl Manager {
             errors: counts.errors,
             record: "null".into(),
         };
-        self.catalog.put_image(&row).await
+        if let Some(job) = job {
+            (row.client, row.name, row.media) = (job.client, job.label, job.media);
+            row.started = id.created_millis();
+        }
+        match said {
+            Said::ByMedia(media) => {
+                row.media = media.to_string();
+                self.catalog.put_image(&row).await
+            }
+            Said::ByClient if self.catalog.image(&row.id).await?.is_some() => Ok(()),
+            Said::ByClient => self.catalog.put_image(&row).await,
+        }
     }
+}
+
+/// Who tells of an image.
+enum Said<'a> {
+    ByClient,
+    ByMedia(&'a Identity),
 }
 
 fn read(attempt: Option<&wire::Attempt>) -> Option<(JobId, Epoch)> {

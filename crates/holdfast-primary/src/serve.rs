@@ -43,6 +43,8 @@ use crate::{plan, site};
 
 /// How long a process that stops waits for its connections to end well.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// Before the local socket is tried again after an error.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What waits for the manager.
 const INBOX_MAX: usize = 1024;
 /// Programs that ask through the local socket at one time.
@@ -214,6 +216,7 @@ async fn manager(
         media: Arc::clone(media),
         here: enrolled.identity.clone(),
         begun: Instant::now(),
+        begun_day: crate::day_millis(),
         incarnation: catalog.incarnation().await?,
         jobs: HashMap::new(),
         hosts: HashMap::new(),
@@ -221,6 +224,7 @@ async fn manager(
         marks: BTreeMap::new(),
         limits: options.limits,
         forgot: None,
+        plan: plan::NextPlan::default(),
         notes: Arc::clone(&options.notes),
     };
     manager.load().await?;
@@ -303,7 +307,8 @@ impl Doors {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             // An error is of this one connection.
             let Ok((stream, _)) = socket.accept().await else {
-                tokio::task::yield_now().await;
+                // Most likely there are no descriptors left: one that ends gives some back.
+                let _ = tokio::time::timeout(ACCEPT_PAUSE, std::future::pending::<()>()).await;
                 continue;
             };
             let door = Arc::clone(&door);

@@ -28,7 +28,7 @@ pub(super) async fn list(
     Query(query): Query<List>,
 ) -> Answer<Vec<views::Image>> {
     let filter = ImageFilter {
-        client: who.only().or(query.client),
+        client: who.only()?.or(query.client),
         name: query.name,
         until: query.at,
         limit: query.limit.unwrap_or(LIST),
@@ -46,7 +46,7 @@ pub(super) async fn find(
     (client, at): (Option<String>, Option<u64>),
 ) -> Result<ImageRow, Trouble> {
     let missing = || Trouble::missing(format!("there is no image {wanted}"), "`holdfast images` lists them");
-    let client = who.only().or(client);
+    let client = who.only()?.or(client);
     let mut filter = ImageFilter { client, until: at, limit: 2, ..ImageFilter::default() };
     match wanted.strip_prefix("latest") {
         Some("") => filter.limit = 1,

@@ -26,6 +26,10 @@ const EVENTS_MAX: u32 = 1_000;
 /// Paths and patterns of a job, and bytes of each.
 const PATHS_MAX: usize = 10_000;
 const PATH_MAX: usize = 4_096;
+/// Bytes of an image's name (docs/format.md).
+const LABEL_MAX: usize = 255;
+/// Jobs of a client that are not done, and that somebody on it asked for.
+const OPEN_MAX: usize = 64;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,7 +53,7 @@ pub(super) async fn list(
         active: query.active,
         failed: query.failed,
         since: query.since,
-        client: who.only().or(query.client),
+        client: who.only()?.or(query.client),
         policy: query.policy,
         limit: query.limit.unwrap_or(LIST),
         before: None,
@@ -63,8 +67,9 @@ pub(super) async fn list(
 /// The job of an id or of the beginning of one, if it may be seen.
 async fn find(api: &Api, who: &Who, id: &str) -> Result<(JobId, JobRow), Trouble> {
     let missing = || Trouble::missing(format!("there is no job {id}"), "`holdfast jobs` lists them");
+    let only = who.only()?;
     let row = api.catalog.find_job(id).await?.ok_or_else(missing)?;
-    if who.only().is_some_and(|only| only != row.client) {
+    if only.is_some_and(|only| only != row.client) {
         return Err(missing());
     }
     let job = parse_job(&row.id).ok_or_else(missing)?;
@@ -97,6 +102,8 @@ pub(super) async fn events(
 pub(super) struct Version {
     #[serde(default)]
     version: u64,
+    /// Milliseconds after which it is answered in any case.
+    within: Option<u64>,
 }
 
 pub(super) async fn wait(
@@ -106,10 +113,11 @@ pub(super) async fn wait(
     Query(query): Query<Version>,
 ) -> Answer<views::Job> {
     let begun = Instant::now();
+    let limit = query.within.map_or(WAIT_MAX, Duration::from_millis).min(WAIT_MAX);
     let mut changes = api.board.changes();
     let (_, mut row) = find(&api, &who, &id).await?;
-    while row.version == query.version && row.state != "done" && begun.elapsed() < WAIT_MAX {
-        board::change(&mut changes, WAIT_MAX.saturating_sub(begun.elapsed())).await;
+    while row.version == query.version && row.state != "done" && begun.elapsed() < limit {
+        board::change(&mut changes, limit.saturating_sub(begun.elapsed())).await;
         row = match api.board.job(&row.id) {
             Some(row) => row,
             None => find(&api, &who, &row.id).await?.1,
@@ -139,15 +147,26 @@ pub(super) struct Make {
     name: Option<String>,
     backup: Option<Backup>,
     restore: Option<Restore>,
+    /// Whose image is restored; the client's own if it is not said.
+    from: Option<String>,
 }
 
 pub(super) async fn make(State(api): State<Api>, who: Who, Json(make): Json<Make>) -> Answer<Value> {
     let client = who.client(make.client)?;
     known_client(&api, &client).await?;
+    few_enough(&api, &who, &client)?;
+    let label = make.name.unwrap_or_else(|| client.clone());
+    if label.is_empty() || label.len() > LABEL_MAX || label.chars().any(char::is_control) {
+        return Err(Trouble::bad(
+            "a name has 1 to 255 bytes, and no control characters",
+            "choose another name",
+        ));
+    }
     let (what, media) = match (make.backup, make.restore) {
         (Some(backup), None) => (What::Backup(checked(backup, &who)?), None),
         (None, Some(restore)) => {
-            let (restore, media) = owned(&api, &who, restore).await?;
+            let (restore, media) =
+                owned(&api, &who, restore, make.from.unwrap_or_else(|| client.clone())).await?;
             (What::Restore(restore), Some(media))
         }
         _ => return Err(Trouble::bad("a job is a backup or a restore", "docs/api.md has both")),
@@ -156,8 +175,12 @@ pub(super) async fn make(State(api): State<Api>, who: Who, Json(make): Json<Make
         Who::Operator => "an operator".to_owned(),
         Who::Host(host) => format!("somebody on {}", host.host()),
     };
+    let image = match &what {
+        What::Restore(restore) => json!({ "id": restore.image, "client": restore.owner }),
+        What::Backup(_) => Value::Null,
+    };
     let wish = Wish {
-        label: make.name.unwrap_or_else(|| client.clone()),
+        label,
         client,
         policy: None,
         priority: 0,
@@ -167,7 +190,20 @@ pub(super) async fn make(State(api): State<Api>, who: Who, Json(make): Json<Make
         mark: None,
     };
     let made = api.ask(|answer| Command::Make(vec![wish], answer)).await??;
-    Ok(Json(json!({ "job": made.first().map(ToString::to_string) })))
+    Ok(Json(json!({ "job": made.first().map(ToString::to_string), "image": image })))
+}
+
+/// A client that asks without end fills neither the catalog nor memory.
+fn few_enough(api: &Api, who: &Who, client: &str) -> Result<(), Trouble> {
+    let open = || api.board.count(|row| row.client == client);
+    if *who == Who::Operator || open() < OPEN_MAX {
+        return Ok(());
+    }
+    Err(Trouble::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        format!("{client} has {OPEN_MAX} jobs that are not done"),
+        "wait for some of them, or cancel some: `holdfast jobs --active` lists them",
+    ))
 }
 
 async fn known_client(api: &Api, client: &str) -> Result<(), Trouble> {
@@ -195,12 +231,25 @@ fn checked(mut backup: Backup, who: &Who) -> Result<Backup, Trouble> {
     Ok(backup)
 }
 
-/// The whole id of the image, its owner, and where it lies. A client restores its own.
-async fn owned(api: &Api, who: &Who, mut restore: Restore) -> Result<(Restore, Identity), Trouble> {
-    if restore.paths.len() > PATHS_MAX || restore.overwrite > 4 {
-        return Err(Trouble::bad("a restore has at most 10,000 paths", "leave them out for all of it"));
+/// The whole id of the image, its owner, and where it lies. A client restores its own. `latest` is the latest of `owner`: an id
+/// says by itself whose image it is.
+async fn owned(
+    api: &Api,
+    who: &Who,
+    mut restore: Restore,
+    owner: String,
+) -> Result<(Restore, Identity), Trouble> {
+    if restore.paths.len() > PATHS_MAX || restore.paths.iter().any(|path| path.len() > 4 * PATH_MAX) {
+        return Err(Trouble::bad(
+            "a restore has at most 10,000 paths of 4,096 bytes",
+            "name what is above them",
+        ));
     }
-    let image = images::find(api, who, &restore.image, (None, restore.at.take())).await?;
+    if restore.overwrite > 4 {
+        return Err(Trouble::bad("`overwrite` is from 0 to 4", "docs/api.md has the fields"));
+    }
+    let owner = restore.image.starts_with("latest").then_some(owner);
+    let image = images::find(api, who, &restore.image, (owner, restore.at.take())).await?;
     let media = image.media.parse().unwrap_or_else(|_| api.here.clone());
     (restore.image, restore.owner) = (image.id, image.client);
     Ok((restore, media))

@@ -9,15 +9,15 @@ mod views;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use holdfast_catalog::{Catalog, Error as CatalogError};
-use holdfast_link::identity::Identity;
 use holdfast_link::identity::registrar::Office;
+use holdfast_link::identity::{Identity, Role};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::board::Board;
@@ -27,6 +27,10 @@ use crate::serve::Options;
 
 /// Bytes of a request's body.
 const BODY_MAX: usize = 4 << 20;
+/// Bytes of a key that marks a request as the same.
+const KEY_MAX: usize = 64;
+/// Bytes of an answer that is kept for who asks again.
+const ANSWER_MAX: usize = 64 << 10;
 
 /// Who asks.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,11 +53,16 @@ impl Who {
         }
     }
 
-    /// Of which client what is asked may be seen; none: of all.
-    fn only(&self) -> Option<String> {
+    /// Of which client what is asked may be seen; none: of all. A media server has no files of its own, whatever its name is.
+    fn only(&self) -> Result<Option<String>, Trouble> {
         match self {
-            Self::Operator => None,
-            Self::Host(host) => Some(host.host().to_owned()),
+            Self::Operator => Ok(None),
+            Self::Host(host) if host.role() == Role::Client => Ok(Some(host.host().to_owned())),
+            Self::Host(_) => Err(Trouble::new(
+                StatusCode::FORBIDDEN,
+                "only clients and operators may ask this",
+                "ask on a client, or on the primary server's host",
+            )),
         }
     }
 
@@ -62,7 +71,10 @@ impl Who {
         match (self, wanted) {
             (Self::Operator, Some(client)) => Ok(client),
             (Self::Operator, None) => Err(Trouble::bad("no client is named", "name one with --client")),
-            (Self::Host(host), wanted) if wanted.as_ref().is_none_or(|wanted| wanted == host.host()) => {
+            (Self::Host(host), wanted)
+                if host.role() == Role::Client
+                    && wanted.as_ref().is_none_or(|wanted| wanted == host.host()) =>
+            {
                 Ok(host.host().to_owned())
             }
             (Self::Host(_), _) => Err(Trouble::new(
@@ -180,6 +192,10 @@ impl IntoResponse for Trouble {
 impl From<CatalogError> for Trouble {
     fn from(error: CatalogError) -> Self {
         match error {
+            // It is closing, or somebody else holds its file: asked again, it answers.
+            CatalogError::Closed | CatalogError::Busy { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string(), "ask again")
+            }
             CatalogError::Ambiguous { .. } | CatalogError::ShortPrefix { .. } => {
                 Self::bad(error.to_string(), "`holdfast jobs` lists them")
             }
@@ -227,9 +243,16 @@ async fn nothing() -> Trouble {
 /// A request that is repeated, because its answer was lost, gets the answer that it had.
 async fn answer_again(State(api): State<Api>, request: Request, next: Next) -> Response {
     let key = request.headers().get("idempotency-key").and_then(|key| key.to_str().ok());
-    let Some(key) = key.filter(|key| key.len() <= 64).map(str::to_owned) else {
+    let Some(key) = key.filter(|key| key.len() <= KEY_MAX && request.method() != Method::GET) else {
         return next.run(request).await;
     };
+    // The same words of somebody else, or for something else, are another request.
+    let who = match request.extensions().get::<Who>() {
+        Some(Who::Operator) => "operator".to_owned(),
+        Some(Who::Host(host)) => host.to_string(),
+        None => return next.run(request).await,
+    };
+    let key = format!("{who} {} {} {key}", request.method(), request.uri().path());
     match api.catalog.answer(&key).await {
         Ok(Some(answer)) => ([("content-type", "application/json")], answer).into_response(),
         Ok(None) => keep(&api, &key, next.run(request).await).await,
@@ -250,7 +273,7 @@ async fn keep(api: &Api, key: &str, response: Response) -> Response {
         }
     };
     // A token is shown once: a copy of it would not be kept hashed.
-    if !bytes.starts_with(b"{\"token\"") {
+    if bytes.len() <= ANSWER_MAX && !bytes.starts_with(b"{\"token\"") {
         let text = String::from_utf8_lossy(&bytes);
         // Without it a repeated request may be fulfilled twice; it was fulfilled once all the same.
         let _ = api.catalog.keep_answer(key, &text, crate::day_millis()).await;

@@ -43,6 +43,15 @@ pub(super) async fn apply(
                 .push(format!("{name}: no client {client} has attended yet; its jobs begin when it does"));
         }
     }
+    let is_there = |unit: &str| {
+        unit == "default"
+            || unit == api.here.host()
+            || hosts.iter().any(|host| host.role == "media" && host.name == unit)
+    };
+    let elsewhere = policies.iter().filter(|(_, policy)| !is_there(&policy.storage));
+    warnings.extend(elsewhere.map(|(name, policy)| {
+        format!("{name}: no media server {} has attended yet; its jobs begin when it does", policy.storage)
+    }));
     if !query.check && !changes.is_empty() {
         store(&api, before, policies).await?;
     }
@@ -165,9 +174,10 @@ pub(super) async fn run(
             "`holdfast policy list` lists them",
         ));
     };
-    let (mut clients, missing) = plan::clients(policy, &api.catalog.hosts().await?);
+    let (mut clients, mut missing) = plan::clients(policy, &api.catalog.hosts().await?);
     if let Some(client) = &run.client {
         clients.retain(|name| name == client);
+        missing.retain(|name| name == client);
     }
     if clients.is_empty() {
         let cause = match (&run.client, missing.is_empty()) {

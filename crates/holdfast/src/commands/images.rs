@@ -79,7 +79,7 @@ impl Args {
             ))?;
         }
         for image in images.iter().filter(|_| !self.json) {
-            let word = |key: &str| image[key].as_str().unwrap_or_default();
+            let word = |key: &str| sanitise(image[key].as_str().unwrap_or_default().as_bytes());
             let number = |key: &str| image[key].as_u64().unwrap_or_default();
             let roots = image["roots"].as_array().into_iter().flatten().filter_map(Value::as_str);
             out.line(format!(

@@ -146,7 +146,7 @@ impl ListArgs {
             console.say("no jobs");
         } else {
             out.line(format!(
-                "{:<13}  {:<19}  {:<8}  {:<16}  {:<16}  {:<10}  {:>6}  CAUSE",
+                "{:<18}  {:<19}  {:<8}  {:<16}  {:<16}  {:<10}  {:>6}  CAUSE",
                 "JOB", "MADE", "KIND", "CLIENT", "POLICY", "STATE", "STATUS"
             ))?;
         }
@@ -161,11 +161,11 @@ impl ListArgs {
 fn line(job: &Value) -> String {
     let word = |key: &str| job[key].as_str().unwrap_or("-").to_owned();
     let mut id = word("id");
-    id.truncate(13);
+    id.truncate(18);
     let made = time::local_millis(job["created"].as_u64().unwrap_or_default());
     let status = job["status"].as_i64().map_or_else(String::new, |status| status.to_string());
     format!(
-        "{id:<13}  {made}  {:<8}  {:<16}  {:<16}  {:<10}  {status:>6}  {}",
+        "{id:<18}  {made}  {:<8}  {:<16}  {:<16}  {:<10}  {status:>6}  {}",
         word("kind"),
         word("client"),
         word("policy"),

@@ -93,6 +93,9 @@ struct Applied {
 #[derive(Deserialize)]
 struct Run {
     jobs: Vec<String>,
+    /// Clients that the policy names and that nobody has enrolled, or that have never attended.
+    #[serde(default)]
+    missing: Vec<String>,
 }
 
 impl Args {
@@ -118,10 +121,15 @@ impl Args {
             Action::Run { name, client, rehash, wait, json } => {
                 let wish = json!({ "client": client, "rehash": rehash });
                 let run: Run = site.post(&format!("{}/run", path(name)), &wish)?;
-                match wait {
-                    Some(limit) => follow::to_the_end(&site, console, &run.jobs, *limit, *json),
-                    None => begun(&run, *json),
+                for name in &run.missing {
+                    console
+                        .trouble(&format!("no client {name} has attended yet: nothing of it is backed up"));
                 }
+                let status = match wait {
+                    Some(limit) => follow::to_the_end(&site, console, &run.jobs, *limit, *json)?,
+                    None => begun(&run, *json)?,
+                };
+                Ok(if run.missing.is_empty() { status } else { Status::Failed })
             }
         }
     }

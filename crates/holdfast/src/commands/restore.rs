@@ -62,6 +62,9 @@ pub(crate) struct Args {
     /// On the primary server of a site: the client that is to write the files
     #[arg(long, value_name = "NAME")]
     client: Option<String>,
+    /// With --client: whose image `latest` and `latest:NAME` mean, if it is another client's
+    #[arg(long, value_name = "NAME", requires = "client")]
+    from: Option<String>,
     #[command(flatten)]
     at: At,
     #[command(flatten)]
@@ -106,7 +109,7 @@ impl Args {
         if asked::is_meant(&self.vault)? && !self.tar && !self.dry_run {
             return self.ask(console);
         }
-        let library = Library::open(&self.vault, self.client.as_deref(), console)?;
+        let library = Library::open(&self.vault, self.from.as_deref().or(self.client.as_deref()), console)?;
         let image = library.image(&self.at, &self.image)?;
         let record = &image.record;
         let progress = Progress::default();
@@ -135,7 +138,12 @@ impl Args {
             Some(When::Changed) => 4,
         };
         let restore = json!({ "image": self.image, "at": self.at.at, "paths": paths, "to": to, "overwrite": overwrite });
-        asked::job(console, &json!({ "client": self.client, "restore": restore }), true, self.json)
+        asked::job(
+            console,
+            &json!({ "client": self.client, "from": self.from, "restore": restore }),
+            true,
+            self.json,
+        )
     }
 
     fn restore(

@@ -31,12 +31,23 @@ pub(crate) fn text(path: &OsStr) -> Result<String> {
 #[derive(Deserialize)]
 struct Made {
     job: String,
+    /// What is restored.
+    image: Option<Image>,
+}
+
+#[derive(Deserialize)]
+struct Image {
+    id: String,
+    client: String,
 }
 
 /// Has a job made; with `wait` follows it to its end.
 pub(crate) fn job(console: &Console, wish: &Value, wait: bool, as_json: bool) -> Result<Status> {
     let site = Site::find()?;
     let made: Made = site.post("/api/v1/jobs", wish)?;
+    if let Some(Image { id, client }) = &made.image {
+        console.say(&format!("image {id} of {client}"));
+    }
     if wait {
         return follow::to_the_end(&site, console, &[made.job], None, as_json);
     }
@@ -54,7 +65,7 @@ pub(crate) fn job(console: &Console, wish: &Value, wait: bool, as_json: bool) ->
 
 /// The images that may be seen, the newest first.
 pub(crate) fn images(name: Option<&str>, client: Option<&str>) -> Result<Vec<Value>> {
-    let mut path = "/api/v1/images?limit=100000".to_owned();
+    let mut path = "/api/v1/images?limit=10000".to_owned();
     for (key, value) in [("name", name), ("client", client)] {
         if let Some(value) = value {
             path.push_str(&format!("&{key}={}", super::escape(value)));

@@ -49,9 +49,12 @@ fn one(site: &Site, console: &Console, id: &str, begun: Instant, limit: Option<D
     let mut version = 0;
     let mut shown = String::new();
     loop {
-        let path = format!("/api/v1/jobs/{}/wait?version={version}", escape(id));
-        let job: Value =
-            site.get_patiently(&path, console, limit.map(|limit| limit.saturating_sub(begun.elapsed())))?;
+        let mut path = format!("/api/v1/jobs/{}/wait?version={version}", escape(id));
+        let left = limit.map(|limit| limit.saturating_sub(begun.elapsed()));
+        if let Some(left) = left {
+            path.push_str(&format!("&within={}", left.as_millis()));
+        }
+        let job: Value = site.get_patiently(&path, console, left)?;
         version = job["version"].as_u64().unwrap_or_default();
         let line = describe(&job);
         if line != shown {

@@ -306,6 +306,48 @@ fn a_client_sees_and_restores_what_is_its_own_and_nothing_else() {
 }
 
 #[test]
+fn the_latest_image_is_that_of_the_client_that_it_is_restored_to() {
+    let site = Site::new();
+    site.client.make("src", &small());
+    site.policy("home", "src", "");
+    let mine = site.run("home")["image"].as_str().unwrap().to_owned();
+    let other = Host::new();
+    other.make("src", &Plan::random(3, 20));
+    let (primary, token) = (format!("127.0.0.1:{}", site.port), site.token());
+    other.run(["client", "enroll", "--primary", &primary, "--token", &token, "--name", "web2"]).assert_ok();
+    let _running = Role::start(&other.program, "client run");
+    site.wait_until("hosts --json", |hosts| {
+        hosts.as_array().unwrap().iter().any(|host| host["name"] == "web2" && host["attending"] == true)
+    });
+    let theirs = other.run(["backup", &other.text("src"), "--wait", "--json"]).assert_ok().json().unwrap();
+    let theirs = theirs["image"].as_str().unwrap().to_owned();
+    let restore = |to: &str, more: &[&str]| {
+        let to = site.client.text(to);
+        let words = ["restore", "latest", "--client", "web1", "--to", &to, "--json"];
+        let outcome = site.server.run(words.iter().chain(more)).assert_ok();
+        outcome.json().unwrap()["work"]["what"]["restore"]["image"].clone()
+    };
+    assert_eq!(restore("mine", &[]), Value::from(mine));
+    same(&site.client.path("src"), &site.client.path("mine/src"));
+    assert_eq!(restore("theirs", &["--from", "web2"]), Value::from(theirs));
+    same(&other.path("src"), &site.client.path("theirs/src"));
+}
+
+#[test]
+fn a_policy_that_names_a_client_that_is_not_there_does_not_end_well() {
+    let site = Site::new();
+    site.client.make("src", &small());
+    let path = site.client.text("src");
+    let text = format!("[policy.two]\nclients = [\"web1\", \"web9\"]\npaths = [{path:?}]\n");
+    let file = site.server.path("two.toml");
+    std::fs::write(&file, text).unwrap();
+    site.server.run(["policy", "apply", file.to_str().unwrap()]).assert_ok();
+    let outcome = site.server.words("policy run two --wait --json").assert_code(3);
+    assert!(outcome.stderr.contains("web9"), "{outcome}");
+    assert_eq!(outcome.json().unwrap()["status"], 0, "{outcome}");
+}
+
+#[test]
 fn images_are_looked_at_over_the_network() {
     let site = Site::new();
     site.client.make("src", &small());
