@@ -104,7 +104,7 @@ impl Schedule {
 
 /// The moment that a clock on the wall shows this. Of two, in autumn, the first; a time that a clock leaves out in spring is the
 /// moment at which it jumps.
-fn instant(zone: &TimeZone, shown: DateTime) -> Option<Timestamp> {
+pub(crate) fn instant(zone: &TimeZone, shown: DateTime) -> Option<Timestamp> {
     let ambiguous = zone.to_ambiguous_timestamp(shown);
     match ambiguous.offset() {
         AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => ambiguous.earlier().ok(),

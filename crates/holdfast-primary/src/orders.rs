@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use holdfast_jobs::attempt::Epoch;
+use holdfast_jobs::policy::Bandwidth;
 use holdfast_link::identity::registrar::Office;
 use holdfast_link::identity::{Error as IdentityError, Identity};
 use holdfast_proto::services::{self as wire, order::Order as What, ticket::Right};
 use holdfast_types::{ImageId, JobId};
+use jiff::Timestamp;
 
+use crate::plan;
 use crate::work::{self, Work};
 
 /// A ticket for an attempt is good for so long, one for looking around for so long (docs/jobs.md, section 4).
@@ -136,19 +139,23 @@ fn image(text: &str) -> Result<ImageId, Error> {
 fn to_work(work: &Work) -> Result<wire::start::Work, Error> {
     let ride_out_millis = work.rules.ride_out_millis;
     Ok(match &work.what {
-        work::What::Backup(backup) => wire::start::Work::Backup(wire::Backup {
-            paths: backup.paths.iter().map(|path| path.clone().into_bytes()).collect(),
-            excludes: backup.excludes.clone(),
-            exclude_caches: backup.exclude_caches,
-            one_file_system: backup.one_file_system,
-            rehash: backup.rehash,
-            checkpoint_every_millis: backup.checkpoint_millis,
-            checkpoint_bytes: backup.checkpoint_bytes,
-            ride_out_millis,
-            bandwidth: backup.bandwidth,
-            before: backup.before.as_ref().map(to_command),
-            after: backup.after.as_ref().map(to_command),
-        }),
+        work::What::Backup(backup) => {
+            let (bandwidth, bands) = rates(backup);
+            wire::start::Work::Backup(wire::Backup {
+                paths: backup.paths.iter().map(|path| path.clone().into_bytes()).collect(),
+                excludes: backup.excludes.clone(),
+                exclude_caches: backup.exclude_caches,
+                one_file_system: backup.one_file_system,
+                rehash: backup.rehash,
+                checkpoint_every_millis: backup.checkpoint_millis,
+                checkpoint_bytes: backup.checkpoint_bytes,
+                ride_out_millis,
+                bandwidth,
+                bands,
+                before: backup.before.as_ref().map(to_command),
+                after: backup.after.as_ref().map(to_command),
+            })
+        }
         work::What::Restore(restore) => wire::start::Work::Restore(wire::Restore {
             image: image(&restore.image)?.0.to_vec(),
             paths: restore.paths.iter().map(|path| path.clone().into_bytes()).collect(),
@@ -158,6 +165,17 @@ fn to_work(work: &Work) -> Result<wire::start::Work, Error> {
             ride_out_millis,
         }),
     })
+}
+
+/// The rate of now, and those that follow.
+fn rates(backup: &work::Backup) -> (u64, Vec<wire::Band>) {
+    if backup.bands.is_empty() {
+        return (backup.bandwidth, Vec::new());
+    }
+    let plan = Bandwidth::Bands(backup.bands.clone()).plan(Timestamp::now(), &plan::zone);
+    let mut rates = plan.into_iter().map(|(after_millis, bandwidth)| wire::Band { after_millis, bandwidth });
+    let now = rates.next().map_or(0, |first| first.bandwidth);
+    (now, rates.collect())
 }
 
 fn to_command(command: &work::Command) -> wire::Command {

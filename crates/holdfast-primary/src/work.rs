@@ -2,7 +2,7 @@
 //! jobs that are made later.
 
 use holdfast_jobs::machine::Rules;
-use holdfast_jobs::policy::{Dedup, OnFailure, Policy};
+use holdfast_jobs::policy::{Band, Bandwidth, Dedup, OnFailure, Policy};
 use serde::{Deserialize, Serialize};
 
 /// A job's work, and how it is gone about.
@@ -46,8 +46,12 @@ pub(crate) struct Backup {
     pub(crate) checkpoint_millis: u64,
     #[serde(default = "bytes")]
     pub(crate) checkpoint_bytes: u64,
+    /// Bytes a second; 0: no limit.
     #[serde(default)]
     pub(crate) bandwidth: u64,
+    /// By time of day, instead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) bands: Vec<Band>,
     #[serde(default)]
     pub(crate) shared: bool,
     #[serde(default)]
@@ -105,6 +109,11 @@ impl Work {
             limit_millis: command.limit.0,
             failure_stops: command.on_failure == OnFailure::Stop,
         };
+        let (bandwidth, bands) = match &policy.bandwidth {
+            None => (0, Vec::new()),
+            Some(Bandwidth::Always(rate)) => (rate.0, Vec::new()),
+            Some(Bandwidth::Bands(bands)) => (0, bands.clone()),
+        };
         let backup = Backup {
             paths: policy.paths.clone(),
             excludes: policy.exclude.clone(),
@@ -113,7 +122,8 @@ impl Work {
             rehash,
             checkpoint_millis: policy.checkpoint.every.0,
             checkpoint_bytes: policy.checkpoint.bytes.0,
-            bandwidth: policy.bandwidth.map_or(0, |rate| rate.0),
+            bandwidth,
+            bands,
             shared: policy.dedup == Dedup::Shared,
             before: policy.before.as_ref().map(command),
             after: policy.after.as_ref().map(command),

@@ -1,6 +1,6 @@
 //! How fast groups may be sent: a bucket of bytes that fills with time. The rate may change while it is waited for.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify};
@@ -14,6 +14,10 @@ const BURST_MIN: u64 = 64 << 10;
 pub struct Limit {
     /// 0: no limit.
     bytes_a_second: AtomicU64,
+    /// Other rates from later moments on, in order.
+    plan: Vec<(Instant, u64)>,
+    /// How many of them hold already.
+    planned: AtomicUsize,
     changed: Notify,
     bucket: Mutex<Bucket>,
 }
@@ -31,6 +35,27 @@ impl Limit {
         Self { bytes_a_second: AtomicU64::new(bytes_a_second), ..Self::default() }
     }
 
+    /// So many bytes a second, and other rates so long from now.
+    pub fn planned(bytes_a_second: u64, plan: impl IntoIterator<Item = (Duration, u64)>) -> Self {
+        let now = Instant::now();
+        let at = |(after, rate)| now.checked_add(after).map(|at| (at, rate));
+        let mut plan: Vec<(Instant, u64)> = plan.into_iter().filter_map(at).collect();
+        plan.sort_by_key(|(at, _)| *at);
+        Self { plan, ..Self::new(bytes_a_second) }
+    }
+
+    /// Changes to the rate of the plan that holds now. How long until the next.
+    fn follow_plan(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let passed = self.plan.partition_point(|(at, _)| *at <= now);
+        if passed > self.planned.swap(passed, Relaxed)
+            && let Some((_, rate)) = self.plan[..passed].last()
+        {
+            self.bytes_a_second.store(*rate, Relaxed);
+        }
+        self.plan.get(passed).map(|(at, _)| *at - now)
+    }
+
     /// Another rate from now on, for those too who wait already.
     pub fn set(&self, bytes_a_second: u64) {
         self.bytes_a_second.store(bytes_a_second, Relaxed);
@@ -43,6 +68,7 @@ impl Limit {
         let mut bucket = self.bucket.lock().await;
         loop {
             let changed = self.changed.notified();
+            let next = self.follow_plan();
             let rate = self.bytes_a_second.load(Relaxed);
             if rate == 0 {
                 *bucket = Bucket::default();
@@ -55,6 +81,7 @@ impl Limit {
                 bucket.level -= i128::from(bytes);
                 return;
             };
+            let pause = next.map_or(pause, |next| pause.min(next));
             // Either way it looks again.
             let _ = tokio::time::timeout(pause, changed).await;
         }
@@ -118,6 +145,26 @@ mod tests {
             assert!(begin.elapsed().as_secs() == 0);
             limit.take(1).await;
             assert!(begin.elapsed().as_secs() >= 38, "{:?}", begin.elapsed());
+        });
+    }
+
+    #[test]
+    fn the_rate_changes_when_its_plan_says_so() {
+        paused().block_on(async {
+            let plan = [(Duration::from_secs(10), 0), (Duration::from_secs(20), 1 << 10)];
+            let (limit, begin) = (Limit::planned(1 << 10, plan), Instant::now());
+            // The first empties the bucket, and the second would wait for 17 minutes.
+            limit.take(1 << 20).await;
+            limit.take(1 << 20).await;
+            assert_eq!(begin.elapsed().as_secs(), 10);
+            for _ in 0..100 {
+                limit.take(1 << 20).await;
+            }
+            assert_eq!(begin.elapsed().as_secs(), 10, "there is no limit now");
+            tokio::time::advance(Duration::from_secs(11)).await;
+            limit.take(1 << 20).await;
+            limit.take(1 << 20).await;
+            assert!(begin.elapsed().as_secs() > 900, "{:?}", begin.elapsed());
         });
     }
 

@@ -23,6 +23,8 @@ use crate::source::Selection;
 const RIDE_OUT: Duration = Duration::from_secs(24 * 3600);
 /// Checkpoints are not made more often, whatever the order says.
 const CHECKPOINT_MIN: (Duration, u64) = (Duration::from_millis(100), 1 << 20);
+/// Rates of an order that are kept to.
+const BANDS_MAX: usize = 1_000;
 
 /// A media server of this site, and where it may be dialled.
 pub(super) fn media(start: &Start, site: &str) -> Result<(Identity, Vec<Place>), Failed> {
@@ -60,7 +62,9 @@ pub(super) fn backup(order: &Backup) -> Result<Request, Failed> {
     if order.checkpoint_bytes > 0 {
         options.checkpoint_bytes = order.checkpoint_bytes.max(CHECKPOINT_MIN.1);
     }
-    Ok(Request { selection, options, limit: Arc::new(Limit::new(order.bandwidth)) })
+    let bands = order.bands.iter().take(BANDS_MAX);
+    let bands = bands.map(|band| (Duration::from_millis(band.after_millis), band.bandwidth));
+    Ok(Request { selection, options, limit: Arc::new(Limit::planned(order.bandwidth, bands)) })
 }
 
 pub(super) fn restore(order: &Restore, key: &Key) -> Result<RestoreRequest, Failed> {

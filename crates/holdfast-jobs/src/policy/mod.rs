@@ -2,6 +2,7 @@
 //!
 //! Which time zones there are is asked of the caller: their rules lie on disk, and this crate reads nothing.
 
+mod bandwidth;
 mod text;
 pub mod units;
 
@@ -15,8 +16,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use crate::machine::Rules;
 use crate::retry::Tries;
 use crate::schedule::{Days, Schedule};
+pub use bandwidth::{Band, Bandwidth};
 pub use text::Error;
-use units::{Clock, Rate, Size, Span};
+use units::{Clock, Size, Span};
 
 /// Policies in a file, and items in any of their lists.
 const ITEMS_MAX: usize = 10_000;
@@ -64,9 +66,9 @@ pub struct Policy {
     /// Jobs of this policy at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jobs: Option<u32>,
-    /// Bytes a second of each job.
+    /// How fast each job may send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bandwidth: Option<Rate>,
+    pub bandwidth: Option<Bandwidth>,
     /// Whose chunks count as there.
     #[serde(default)]
     pub dedup: Dedup,
@@ -272,6 +274,7 @@ impl Policy {
         }
         check_name(&self.storage).map_err(|why| format!("`storage`: {why}"))?;
         self.check_numbers()?;
+        self.bandwidth.as_ref().map_or(Ok(()), |bandwidth| bandwidth.check(zones))?;
         for (which, command) in [("before", &self.before), ("after", &self.after)] {
             let Some(command) = command else { continue };
             if !command.run.starts_with('/') || command.run.contains('\0') {

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::units::Rate;
 use super::*;
 
 fn zones(name: &str) -> Option<TimeZone> {
@@ -63,6 +64,10 @@ fn mistakes_are_told_with_their_place_and_what_would_be_right() {
     refused(&with("priority = 101"), "from -100 to 100");
     refused(&with("jobs = 0"), "at least 1");
     refused(&with("bandwidth = \"20\""), "write it as 20MiB/s");
+    refused(&with("bandwidth = []"), "a rate, or a list of 1 to 100");
+    refused(&with("bandwidth = 20"), "such as \"20MiB/s\", or a list");
+    refused(&with("bandwidth = [{ rate = \"1MB/s\", form = \"08:00\" }]"), "did you mean `from`?");
+    refused(&with("bandwidth = [{ rate = \"1MB/s\", zone = \"Berlin\" }]"), "no time zone \"Berlin\"");
     refused(&with("storage = \"a/b\""), "`storage`");
     refused("[policy.a]\nclients = [\"c\"]\npaths = [\"x\"]", "\"x\" is no absolute path");
     refused("[policy.a]\nclients = []\npaths = [\"/x\"]", "`clients` is empty");
@@ -115,7 +120,16 @@ fn policies() -> impl Strategy<Value = Policy> {
                 checkpoint: Checkpoint::default(),
                 priority,
                 jobs,
-                bandwidth: rate.map(Rate),
+                bandwidth: rate.map(|rate| match flag {
+                    true => Bandwidth::Always(Rate(rate)),
+                    false => Bandwidth::Bands(vec![Band {
+                        rate: Rate(rate),
+                        from: Some(Clock(jiff::civil::time(7, 30, 0, 0))),
+                        to: None,
+                        days: Days::ALL,
+                        zone: utc(),
+                    }]),
+                }),
                 dedup: if flag { Dedup::Shared } else { Dedup::Own },
                 before: run.clone().map(|run| Command { run, limit: limit(), on_failure: OnFailure::Report }),
                 after: None,

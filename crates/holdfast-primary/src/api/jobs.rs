@@ -220,6 +220,7 @@ async fn known_client(api: &Api, client: &str) -> Result<(), Trouble> {
 /// Commands are a policy's: nobody who asks for a backup runs a program by it.
 fn checked(mut backup: Backup, who: &Who) -> Result<Backup, Trouble> {
     (backup.before, backup.after) = (None, None);
+    backup.bands.clear();
     // Sharing is a policy's choice, since it tells clients what others have.
     backup.shared &= *who == Who::Operator;
     let lists = [&backup.paths, &backup.excludes];
