@@ -78,6 +78,15 @@ impl Catalog {
         Ok(())
     }
 
+    /// Forgets images: all of these that are there, or none.
+    pub async fn delete_images(&self, ids: &[String]) -> Result<()> {
+        let mut transaction = self.write().await?;
+        for id in ids {
+            sqlx::query("DELETE FROM images WHERE id = ?1").bind(id).execute(&mut *transaction).await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
     /// The image with this id.
     pub async fn image(&self, id: &str) -> Result<Option<ImageRow>> {
         let row =

@@ -13,6 +13,7 @@
 //! | `tracker` | what may its image rest on? |
 //! | `readers`, `show` | what may a reader see, and how is a manifest walked? |
 //! | `reports` | which images has the primary server not heard of? |
+//! | `upkeep` | what does an operator have done to the vault? |
 //! | `groups`, `words`, `names`, `durable`, `workers` | checked groups, checked messages, sets of names, small files, threads |
 
 mod attempt;
@@ -29,6 +30,7 @@ mod show;
 mod streams;
 mod ticket;
 mod tracker;
+mod upkeep;
 mod words;
 mod workers;
 

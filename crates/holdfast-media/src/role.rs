@@ -242,6 +242,17 @@ impl Attendant for Role {
                 let attempt = cancel.attempt.unwrap_or_default();
                 self.write("an attempt was not fenced", move || service.fence(&attempt)).await;
             }
+            Some(What::Upkeep(order)) => {
+                let (reports, notes) = (self.reports.clone(), Arc::clone(&self.notes));
+                // Other orders do not wait for it. If the primary server is out of reach when it is done, whoever asked asks again.
+                tokio::task::spawn_blocking(move || {
+                    notes.say("an operator has the vault tended");
+                    let upkept = service.upkeep(&order);
+                    if let Some(reports) = reports.borrow().clone() {
+                        reports.say(Report { report: Some(Said::Upkept(upkept)) });
+                    }
+                });
+            }
             // Work is a client's; and what a later version says is for a later version.
             Some(What::Start(_)) | None => {}
         }

@@ -123,6 +123,11 @@ impl MediaService {
         self.0.attempts.forget_old(now_millis())
     }
 
+    /// What it stores in.
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.0.vault
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,

@@ -1,12 +1,15 @@
 //! What can be looked at without asking the manager: the rows of jobs that are not done, as they stand, and who attends.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast_catalog::JobRow;
 use holdfast_link::identity::Identity;
 use parking_lot::RwLock;
 use tokio::sync::watch;
+
+use crate::upkeep::Upkeeps;
 
 /// A host that attends.
 #[derive(Clone, Debug)]
@@ -23,6 +26,8 @@ pub(crate) struct Board {
     jobs: RwLock<HashMap<String, JobRow>>,
     hosts: RwLock<BTreeMap<Identity, Attending>>,
     changes: watch::Sender<u64>,
+    /// What operators have done to vaults.
+    pub(crate) upkeeps: Arc<Upkeeps>,
 }
 
 impl Board {

@@ -12,6 +12,7 @@
 //! | `orders` | how is an attempt ordered, with its ticket? |
 //! | `notes` | how does a transition show in a job's row and log? |
 //! | `board` | what of all this can be looked at without asking the manager? |
+//! | `upkeep` | what do operators have done to vaults? |
 //! | `attend` | how do hosts attend? |
 //! | `api` | what may people and programs ask? (docs/api.md) |
 
@@ -25,6 +26,7 @@ mod plan;
 mod reports;
 mod serve;
 pub mod site;
+mod upkeep;
 mod work;
 
 pub use serve::{Error, Limits, LocalMedia, Notes, Options, run};

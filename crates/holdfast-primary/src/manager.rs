@@ -23,6 +23,7 @@ use crate::notes::{self, Progress};
 use crate::orders::{self, About, Orders};
 use crate::plan::NextPlan;
 use crate::serve::{Limits, LocalMedia, Notes};
+use crate::upkeep;
 use crate::work::{What, Work};
 
 /// Old jobs are forgotten so often, and at most so many at a time.
@@ -51,6 +52,8 @@ pub(crate) enum Command {
     Policies(BTreeMap<String, Policy>),
     /// The media server of this process has made images.
     Committed(Vec<wire::Committed>),
+    /// An operator has a vault tended. Whether its media server could be told.
+    Upkeep { media: Identity, order: wire::Upkeep, answer: oneshot::Sender<bool> },
 }
 
 /// A job that is wanted.
@@ -343,6 +346,11 @@ impl Manager {
             Command::Reach { host, number, is_there } => self.reach(&host, number, is_there).await,
             Command::Gone { host, number } => self.gone(&host, number).await,
             Command::Policies(policies) => self.take_policies(policies).await,
+            Command::Upkeep { media, order, answer } => {
+                let is_told = self.tend(&media, order);
+                let _ = answer.send(is_told);
+                Ok(())
+            }
             Command::Committed(committed) => {
                 let here = self.here.clone();
                 self.committed(&here, committed).await
@@ -517,6 +525,17 @@ impl Manager {
         if let Err(mpsc::error::TrySendError::Full(_)) = orders.try_send(order) {
             self.let_go(host);
         }
+    }
+
+    fn tend(&mut self, media: &Identity, order: wire::Upkeep) -> bool {
+        if *media == self.here {
+            let (media, catalog) = (Arc::clone(&self.media), self.catalog.clone());
+            upkeep::do_here(&self.board.upkeeps, self.here.clone(), media, catalog, order);
+            return true;
+        }
+        let is_there = self.takes_orders(media);
+        self.send(media, wire::Order { order: Some(wire::order::Order::Upkeep(order)) });
+        is_there
     }
 
     /// Ends the attendance of a host that does not take orders, or of which something could not be stored: it begins another,

@@ -39,6 +39,10 @@ impl LocalMedia for FakeMedia {
         Ok(())
     }
 
+    fn upkeep(&self, order: &wire::Upkeep) -> wire::Upkept {
+        wire::Upkept { id: order.id.clone(), ..wire::Upkept::default() }
+    }
+
     fn tidy(&self) -> Result<(), String> {
         Ok(())
     }

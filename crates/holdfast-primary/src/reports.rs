@@ -60,6 +60,8 @@ impl Manager {
         };
         self.catalog.saw_host(&seen).await?;
         if host.role() != Role::Client {
+            // It may be another process: what that one was told nobody does.
+            self.board.upkeeps.lost(host);
             return self.tell_media_jobs(host, &Event::Attends { host: Host::Media, runs: true }).await;
         }
         let running: HashSet<(JobId, Epoch)> =
@@ -133,6 +135,7 @@ impl Manager {
         }
         self.hosts.remove(host);
         self.board.remove_host(host);
+        self.board.upkeeps.lost(host);
         self.notes.say(&format!("{} {} does not attend any more", host.role().as_str(), host.host()));
         self.tell_reach(host, false).await
     }
@@ -153,7 +156,13 @@ impl Manager {
             Report::Committed(committed) if host.role() == Role::Media => {
                 self.committed(host, vec![committed]).await
             }
-            Report::Committed(_) => Ok(()),
+            Report::Upkept(answer) if host.role() == Role::Media => {
+                let error = cut(&answer.error, CAUSE_MAX);
+                let answer = wire::Upkept { error, ..answer };
+                self.board.upkeeps.settle(host, answer, &self.catalog).await;
+                Ok(())
+            }
+            Report::Committed(_) | Report::Upkept(_) => Ok(()),
         };
         if done.is_err() {
             // It was not stored: the host says it again when it attends again.
@@ -209,7 +218,9 @@ impl Manager {
             outcome.kind = WireKind::Defect.into();
             outcome.cause = "the client says that it is done, and names no image of this job".into();
         }
-        if let Some(image) = image.filter(|_| is_backup) {
+        // One that is known may have been forgotten since.
+        let is_known = self.find(id).await?.is_some_and(|live| live.machine.image().is_some());
+        if let Some(image) = image.filter(|_| is_backup && !is_known) {
             self.keep_image(id, image, Said::ByClient).await?;
         }
         if let Some(live) = self.jobs.get_mut(&id).filter(|live| live.machine.epoch() == Some(epoch)) {

@@ -62,6 +62,8 @@ pub trait LocalMedia: Send + Sync {
     fn settled(&self, job: &JobId) -> Result<(), String>;
     /// Attempts of a job up to this one must not make an image any more. Blocks.
     fn fence(&self, upto: &wire::Attempt) -> Result<(), String>;
+    /// Images are to be forgotten, or room freed. Blocks, perhaps for long.
+    fn upkeep(&self, order: &wire::Upkeep) -> wire::Upkept;
     /// Called every minute: it may forget what nobody has come back for. Blocks.
     fn tidy(&self) -> Result<(), String>;
 }

@@ -283,8 +283,8 @@ impl Attendant for Role {
                     self.settled(key).await;
                 }
             }
-            // An order of a later version: it is repeated, and what it is for shows as not begun.
-            None => {}
+            // An order of a later version: it is repeated, and what it is for shows as not begun. Vaults are not a client's.
+            Some(What::Upkeep(_)) | None => {}
         }
     }
 

@@ -18,7 +18,7 @@ use crate::manager::{Command, Wish, parse_job};
 use crate::work::{Backup, Restore, What, Work};
 
 /// An answer to `wait` comes after so long at the latest.
-const WAIT_MAX: Duration = Duration::from_secs(25);
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(25);
 /// Jobs of a list, if nobody says how many.
 const LIST: u32 = 100;
 /// Events of an answer.

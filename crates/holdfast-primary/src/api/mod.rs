@@ -4,6 +4,7 @@ mod hosts;
 mod images;
 mod jobs;
 mod policies;
+mod upkeep;
 mod views;
 
 use std::sync::Arc;
@@ -230,6 +231,9 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/jobs/{id}/retry", post(jobs::retry))
         .route("/images", get(images::list))
         .route("/images/{id}/open", post(images::open))
+        .route("/images/forget", post(upkeep::forget))
+        .route("/cleanup", post(upkeep::cleanup))
+        .route("/upkeep/{id}", get(upkeep::wait))
         .fallback(nothing)
         .layer(repeated)
         .with_state(api);

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use holdfast_vault::cleanup::{Margins, Report, Watcher};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::console::Console;
 use crate::errors::{Result, Status};
 use crate::open::VaultArgs;
 use crate::out::Out;
 use crate::progress::Meter;
+use crate::site::{asked, upkeep};
 use crate::{text, time};
 
 const EXAMPLES: &str = "\
@@ -34,6 +36,9 @@ pub(crate) struct Args {
     /// Print the result as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+    /// In a site: the media server whose vault it is [default: that of policies without `storage`]
+    #[arg(long, value_name = "NAME")]
+    media: Option<String>,
     #[command(flatten)]
     vault: VaultArgs,
 }
@@ -72,6 +77,9 @@ impl Args {
     pub(crate) fn run(&self, console: &Console) -> Result<Status> {
         let mut margins = Margins::default();
         margins.grace = self.grace.unwrap_or(margins.grace);
+        if asked::is_meant(&self.vault)? {
+            return self.ask(console, margins.grace);
+        }
         let vault = if self.dry_run { self.vault.read(console)? } else { self.vault.write(console)? };
         let report = {
             let mut walked = Walked(Meter::new(console));
@@ -82,6 +90,22 @@ impl Args {
             out.json(&self.to_json(&report, margins.grace))?;
         } else if !console.quiet {
             self.print(&mut out, &report, margins.grace)?;
+        }
+        out.finish()?;
+        Ok(Status::Done)
+    }
+
+    /// Of a site, by its media server.
+    fn ask(&self, console: &Console, grace: Duration) -> Result<Status> {
+        let done = upkeep::cleanup(console, self.media.as_deref(), grace.as_secs(), self.dry_run)?;
+        let mut out = Out::new();
+        if self.json {
+            let mut done = done;
+            done["dry_run"] = self.dry_run.into();
+            done["grace_seconds"] = grace.as_secs().into();
+            out.json(&done)?;
+        } else if !console.quiet {
+            self.print(&mut out, &report(&done), grace)?;
         }
         out.finish()?;
         Ok(Status::Done)
@@ -137,4 +161,21 @@ impl Args {
         }
         out.line(format!("left: {}", text::bytes(report.bytes_left)))
     }
+}
+
+/// What a site has done, as a vault of this process would tell it.
+fn report(done: &Value) -> Report {
+    let bytes = |key: &str| done[key]["bytes"].as_u64().unwrap_or_default();
+    let number =
+        |value: &Value| value.as_u64().and_then(|number| usize::try_from(number).ok()).unwrap_or_default();
+    let packs = |key: &str| number(&done[key]["packs"]);
+    let mut report = Report::default();
+    (report.marked, report.marked_bytes) = (packs("marked"), bytes("marked"));
+    (report.deleted, report.deleted_bytes) = (packs("deleted"), bytes("deleted"));
+    (report.rewritten, report.rewritten_bytes) = (packs("rewritten"), bytes("rewritten"));
+    (report.waiting, report.waiting_bytes) = (packs("waiting"), bytes("waiting"));
+    report.unmarked = number(&done["unmarked_packs"]);
+    report.bytes_left = done["bytes_left"].as_u64().unwrap_or_default();
+    report.readers = done["put_off_for_readers"].as_bool().unwrap_or_default();
+    report
 }

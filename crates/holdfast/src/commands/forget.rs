@@ -8,6 +8,7 @@ use holdfast_types::{ImageId, sanitise};
 use holdfast_vault::{Listed, Vault};
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{print_result, short};
 use crate::console::Console;
@@ -16,6 +17,7 @@ use crate::open::VaultArgs;
 use crate::out::Out;
 use crate::retention::{self, Rules};
 use crate::select::At;
+use crate::site::{asked, upkeep};
 use crate::{text, time};
 
 const EXAMPLES: &str = "\
@@ -58,6 +60,9 @@ pub(crate) struct Args {
     /// Print the result as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+    /// On the primary server of a site: whose image `latest` means
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
     #[command(flatten)]
     at: At,
     #[command(flatten)]
@@ -99,6 +104,9 @@ impl Args {
         if self.at.at.is_some() && self.images.is_empty() {
             return Err(Failure::usage("--at goes with IMAGE", "leave it out"));
         }
+        if asked::is_meant(&self.vault)? {
+            return self.ask(console);
+        }
         let vault = if self.dry_run { self.vault.read(console)? } else { self.vault.write(console)? };
         let plan = if self.images.is_empty() { plan(&vault, &rules, console)? } else { self.named(&vault)? };
         if !self.dry_run {
@@ -106,6 +114,41 @@ impl Args {
         }
         print_result(console, || self.print(console, &plan));
         Ok(Status::of_errors(plan.unreadable))
+    }
+
+    /// Of a site, by its media servers.
+    fn ask(&self, console: &Console) -> Result<Status> {
+        if self.images.is_empty() {
+            return Err(Failure::usage(
+                "a site forgets images that are named only: rules are not there yet",
+                "`holdfast images` lists them; name those that are to go",
+            ));
+        }
+        let whose = (self.client.as_deref(), self.at.at);
+        let images = upkeep::forget(console, &self.images, whose, self.dry_run)?;
+        let word = |image: &Value, key: &str| sanitise(image[key].as_str().unwrap_or_default().as_bytes());
+        let mut out = Out::new();
+        if self.json {
+            let forgotten = images.iter().map(|image| word(image, "id")).collect();
+            out.json(&Report { dry_run: self.dry_run, forgotten, kept: Vec::new(), unreadable: 0 })?;
+        } else if !console.quiet {
+            let (verb, told) = if self.dry_run { ("forget", "would forget") } else { ("forgot", "forgot") };
+            for image in &images {
+                let started = time::local_millis(image["started"].as_u64().unwrap_or_default());
+                let id = word(image, "id");
+                out.line(format!(
+                    "{verb}  {id:.8}  {started}  {}  {}",
+                    word(image, "client"),
+                    word(image, "name")
+                ))?;
+            }
+            out.line(format!("{told} {}", text::counted(images.len() as u64, "image", "images")))?;
+            if !self.dry_run {
+                out.line("`holdfast cleanup` frees the room that they take")?;
+            }
+        }
+        out.finish()?;
+        Ok(Status::Done)
     }
 
     fn rules(&self) -> Rules {

@@ -8,7 +8,7 @@ use holdfast_link::identity::{Identity, ticket};
 use holdfast_link::net::enrolled::Enrolled;
 use holdfast_media::{MediaService, Options};
 use holdfast_primary::LocalMedia;
-use holdfast_proto::services::{Attempt, Committed, SignedTicket};
+use holdfast_proto::services::{Attempt, Committed, SignedTicket, Upkeep, Upkept};
 use holdfast_types::JobId;
 use holdfast_vault::Vault;
 use tokio::sync::watch;
@@ -53,6 +53,10 @@ impl LocalMedia for InProcess {
 
     fn fence(&self, upto: &Attempt) -> std::result::Result<(), String> {
         self.0.fence(upto).map_err(|error| error.to_string())
+    }
+
+    fn upkeep(&self, order: &Upkeep) -> Upkept {
+        self.0.upkeep(order)
     }
 
     fn tidy(&self) -> std::result::Result<(), String> {

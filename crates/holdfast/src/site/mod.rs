@@ -7,6 +7,7 @@ pub(crate) mod asked;
 pub(crate) mod browse;
 pub(crate) mod follow;
 pub(crate) mod media;
+pub(crate) mod upkeep;
 mod wire;
 
 use std::time::{Duration, Instant};

@@ -375,6 +375,52 @@ fn images_are_looked_at_over_the_network() {
 }
 
 #[test]
+fn a_vault_is_freed_while_its_media_server_runs() {
+    let site = Site::new();
+    site.client.make("src", &slow());
+    site.policy("home", "src", "");
+    let first = site.run("home")["image"].as_str().unwrap().to_owned();
+    std::fs::remove_file(site.client.path("src/large")).unwrap();
+    let second = site.run("home")["image"].as_str().unwrap().to_owned();
+    check_freeing(&site, &first, &second, "");
+    // Again, by a media server of its own.
+    let store = Store::new(&site, "store1");
+    site.client.make("src2", &slow());
+    site.policy("own", "src2", "storage = \"store1\"\n");
+    let third = site.run("own")["image"].as_str().unwrap().to_owned();
+    std::fs::remove_file(site.client.path("src2/large")).unwrap();
+    let fourth = site.run("own")["image"].as_str().unwrap().to_owned();
+    check_freeing(&site, &third, &fourth, "--media store1");
+    // Clients delete nothing, and what is not there says so.
+    let outcome = site.client.run(["forget", &fourth]).assert_code(3);
+    assert!(outcome.stderr.contains("only an operator"), "{outcome}");
+    site.server.words("cleanup --media nobody").assert_code(3);
+    site.server.run(["forget", &first]).assert_code(3);
+    drop(store);
+    site.wait_until("hosts --json", |hosts| {
+        hosts.as_array().unwrap().iter().any(|host| host["name"] == "store1" && host["connected"] == false)
+    });
+    let outcome = site.server.words("cleanup --media store1").assert_code(3);
+    assert!(outcome.stderr.contains("does not attend"), "{outcome}");
+}
+
+/// The first goes, and its room with it; the second is still whole.
+#[track_caller]
+fn check_freeing(site: &Site, first: &str, second: &str, media: &str) {
+    let would = site.server.run(["forget", first, "--dry-run", "--json"]).assert_ok().json().unwrap();
+    assert_eq!(would["forgotten"][0], first);
+    let forgot = site.server.run(["forget", first, "--json"]).assert_ok().json().unwrap();
+    assert_eq!(forgot["forgotten"], Value::from(vec![first]));
+    let images = site.server.words("images --json").assert_ok().json().unwrap();
+    assert!(images.as_array().unwrap().iter().all(|image| image["id"] != first), "{images}");
+    let done = site.server.words(&format!("cleanup --grace 0 --json {media}")).assert_ok().json().unwrap();
+    let freed = done["deleted"]["bytes"].as_u64().unwrap();
+    assert!(freed > 20_000_000, "{done}");
+    let to = site.client.text(second);
+    site.client.run(["restore", second, "--to", &to]).assert_ok();
+}
+
+#[test]
 fn settings_are_checked_and_obeyed() {
     let host = Host::new();
     host.words("primary init --site lab").assert_ok();
