@@ -44,6 +44,7 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["tidy"] => tidy::run(&root()),
         ["bench", options @ ..] => bench::run(&root(), options),
+        ["lab", "jobs", options @ ..] => lab::jobs::run(&root(), options),
         ["lab", options @ ..] => lab::run(&root(), options),
         [bench::MEASURE, rest @ ..] => return bench::measure_child(rest),
         ["help" | "--help" | "-h"] => {

@@ -1,0 +1,100 @@
+//! How a job is brought to the phase in which a fault is to come, and let go on from it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use holdfast_testkit::lab::{self, Host};
+
+use super::case::{Case, Fault, Phase};
+use super::gate::Gate;
+use super::job::{self, Gates};
+use super::site::{Role, Site};
+use super::tree::Tree;
+use super::wait::{self, OFTEN};
+
+/// Bytes a second of the path: as a usual line, slow enough that a fault finds something under way.
+pub(super) const SPEED: u64 = 25_000_000;
+/// How long packets are under way when the commit is to be seen: it takes a way there and back at least.
+const FAR: Duration = Duration::from_millis(250);
+/// A phase comes within the time of the transfer, and this.
+const SOON: Duration = Duration::from_secs(60);
+
+/// So long a job may take from one point to another if nothing is in its way.
+pub(super) fn limit(tree: &Tree) -> Duration {
+    SOON + Duration::from_secs(3 * tree.bytes / SPEED)
+}
+
+/// The gates that a phase needs.
+pub(super) fn gates(site: &Site, phase: Phase) -> Result<Gates> {
+    let gate = || Gate::new(&site.dir().join("gate")).map(Some);
+    Ok(match phase {
+        Phase::Scan => Gates { before: gate()?, after: None },
+        Phase::After => Gates { before: None, after: gate()? },
+        _ => Gates::default(),
+    })
+}
+
+/// Sets the speed of the path.
+pub(super) fn lay_path(site: &Site, phase: Phase) -> Result<()> {
+    match phase {
+        Phase::Commit => site.lab.far_away(SPEED, FAR)?,
+        _ => site.lab.slow_down(SPEED)?,
+    }
+    Ok(())
+}
+
+/// Begins a job and waits until it is in the phase. Its id.
+pub(super) fn reach(site: &mut Site, case: Case, tree: &Tree, gates: &Gates) -> Result<String> {
+    if case.phase == Phase::Connect {
+        return order_while_frozen(site, case.fault);
+    }
+    let id = job::run_policy(site)?;
+    let within = limit(tree);
+    match case.phase {
+        Phase::Connect => {}
+        Phase::Scan => gates.before.as_ref().context("a gate")?.wait_begun(within)?,
+        Phase::After => gates.after.as_ref().context("a gate")?.wait_begun(within)?,
+        Phase::Transfer => drop(sent(site, &id, within, tree.small / 20)?),
+        Phase::Large => {
+            let now = sent(site, &id, within, tree.small + (tree.bytes - tree.small) / 10)?;
+            ensure!(now < tree.bytes / 10 * 9, "{now} of {} bytes were sent already", tree.bytes);
+        }
+        // It is short: whoever looks seldom does not see it.
+        Phase::Commit => {
+            job::follow(site, &id, within, Duration::from_millis(1), |job| job.text("phase") == "commit")?;
+        }
+    }
+    Ok(id)
+}
+
+fn sent(site: &Site, id: &str, within: Duration, bytes: u64) -> Result<u64> {
+    let is_there = |job: &job::Job| job.text("phase") == "transfer" && job.number("bytes_sent") >= bytes;
+    Ok(job::follow(site, id, within, OFTEN, is_there)?.number("bytes_sent"))
+}
+
+/// The client stands still while its order comes, so that it is there when the client goes on, whatever the network does then.
+fn order_while_frozen(site: &mut Site, fault: Fault) -> Result<String> {
+    match fault {
+        // These are there from the beginning.
+        Fault::PortDropped => return job::run_policy(site),
+        Fault::Idle => {
+            lab::let_pass(fault.lasts());
+            return job::run_policy(site);
+        }
+        _ => {}
+    }
+    site.process(Role::Client)?.stop()?;
+    let before = site.lab.unread(Host::Client)?;
+    let id = job::run_policy(site)?;
+    let come = wait::until(SOON, OFTEN, || Ok((site.lab.unread(Host::Client)? > before).then_some(())))?;
+    come.context("the order does not come to the client's host")?;
+    Ok(id)
+}
+
+/// Lets the job go on from where it was held, if it was.
+pub(super) fn release(site: &mut Site, phase: Phase, gates: &Gates) -> Result<()> {
+    if phase == Phase::Connect {
+        site.process(Role::Client)?.go_on()?;
+    }
+    [&gates.before, &gates.after].into_iter().flatten().try_for_each(Gate::open)
+}
