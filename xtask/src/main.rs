@@ -36,6 +36,17 @@ cargo xtask lab [--full]
     --list             names the cases and runs none
     --peer FILE        this program for every host, instead of building crates/holdfast-link/examples/lab_peer
     --markdown         prints the table of docs/network.md at the end
+
+cargo xtask lab jobs [--full] [NAME]...
+    Whole sites of real processes in the same network. In each phase of a job each fault: does the same job end well, with one
+    image that is the source? Prints a line for each case, and the matrix; exit status 1 if one does not hold.
+    --full             every phase with every fault, larger trees; else a case of each phase and of each fault that is soon over
+    --case A,B         only these, as NAME; a name may end in *
+    --jobs N           cases side by side (default 2)
+    --list             names the cases and runs none
+    --peer FILE        this program for every role, instead of a release build of this tree
+    --work DIR         trees, vaults and what is restored lie here (default: where temporary files do)
+    --markdown         prints the table of docs/reliability.md at the end
 ";
 
 fn main() -> ExitCode {
@@ -44,7 +55,6 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["tidy"] => tidy::run(&root()),
         ["bench", options @ ..] => bench::run(&root(), options),
-        ["lab", "jobs", options @ ..] => lab::jobs::run(&root(), options),
         ["lab", options @ ..] => lab::run(&root(), options),
         [bench::MEASURE, rest @ ..] => return bench::measure_child(rest),
         ["help" | "--help" | "-h"] => {

@@ -1,27 +1,37 @@
-//! Answers that are given again to whoever repeats a request, because the first answer was lost on the way.
+//! Answers that were given, for a day: a request that is repeated, because its answer was lost, gets the same one and does
+//! nothing a second time.
 
 use sqlx::Row;
 
-use crate::database::{Catalog, Result, signed};
+use crate::value::stored;
+use crate::{Catalog, Result};
 
-/// They are kept for a day.
-const LIFE_MILLIS: u64 = 24 * 3_600_000;
+/// How long an answer is kept, in milliseconds.
+const DAY: u64 = 24 * 3_600_000;
 
 impl Catalog {
-    /// The answer that was given.
+    /// The answer that was kept under this key.
     pub async fn answer(&self, key: &str) -> Result<Option<String>> {
-        let found = sqlx::query("SELECT answer FROM answers WHERE key = ?").bind(key);
-        let found = found.fetch_optional(&self.readers).await?;
-        Ok(found.map(|row| row.try_get(0)).transpose()?)
+        let row = sqlx::query("SELECT answer FROM answers WHERE key = ?1")
+            .bind(key)
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
 
-    /// Keeps an answer, and forgets those of the day before.
+    /// Keeps an answer, and deletes those that are older than a day. If there is one under this key already, it stays: it
+    /// was given to somebody.
     pub async fn keep_answer(&self, key: &str, answer: &str, at: u64) -> Result<()> {
-        let old = signed(at.saturating_sub(LIFE_MILLIS))?;
-        let mut transaction = self.begin().await?;
-        sqlx::query("DELETE FROM answers WHERE at < ?").bind(old).execute(&mut *transaction).await?;
-        let keep = sqlx::query("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)");
-        keep.bind(key).bind(answer).bind(signed(at)?).execute(&mut *transaction).await?;
+        let kept_at = stored(at, "the time of an answer")?;
+        let oldest = stored(at.saturating_sub(DAY), "the time of an answer")?;
+        let mut transaction = self.write().await?;
+        sqlx::query("DELETE FROM answers WHERE at < ?1").bind(oldest).execute(&mut *transaction).await?;
+        sqlx::query("INSERT INTO answers (key, answer, at) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO NOTHING")
+            .bind(key)
+            .bind(answer)
+            .bind(kept_at)
+            .execute(&mut *transaction)
+            .await?;
         Ok(transaction.commit().await?)
     }
 }

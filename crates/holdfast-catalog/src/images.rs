@@ -1,118 +1,124 @@
-//! Images: what the vaults' records say, for lists. The records are the truth.
+//! Images that media servers have committed, as the primary server was told of them. The truth is the image record in the
+//! vault; this is the list that one can ask without it.
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row};
+use sqlx::{QueryBuilder, Sqlite};
 
-use crate::database::{Catalog, Result, signed, unsigned};
+use crate::value::{Columns, bounded, end_of, stored};
+use crate::{Catalog, Result};
 
-/// Most images of a list.
-const LIST_MAX: u32 = 100_000;
-
-/// An image. Times are milliseconds since 1970 UTC.
+/// An image.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ImageRow {
-    /// Its id, as it is printed.
+    /// Its id: the key.
     pub id: String,
     /// The job that made it.
     pub job: String,
-    /// The client whose files they are.
+    /// The client whose files it holds.
     pub client: String,
-    /// Its label.
+    /// The name that it was given.
     pub name: String,
-    /// The identity of the media server that has it.
+    /// The media server whose vault holds it.
     pub media: String,
-    /// When its job was made.
+    /// When its backup began.
     pub started: u64,
-    /// When it was done.
+    /// When it was committed.
     pub finished: u64,
-    /// The paths: JSON.
+    /// What was backed up, as JSON.
     pub roots: String,
-    /// Files in it.
+    /// How many files it has.
     pub files: u64,
-    /// Bytes of their content.
+    /// The bytes of their content.
     pub bytes_source: u64,
-    /// Entries in trouble.
+    /// How many entries could not be read.
     pub errors: u64,
-    /// What else is known: JSON.
+    /// What else is known, as JSON that only the caller reads.
     pub record: String,
 }
 
-/// Which images are wanted.
+/// Which images are asked for: those that have all that is given.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ImageFilter {
-    /// Only this client's.
+    /// Of this client.
     pub client: Option<String>,
-    /// Only those with this label.
+    /// Of exactly this name.
     pub name: Option<String>,
-    /// Only those whose id begins so.
+    /// Whose id begins so.
     pub prefix: Option<String>,
-    /// Only this job's.
+    /// Made by this job.
     pub job: Option<String>,
-    /// At most so many.
+    /// Begun then or before.
+    pub until: Option<u64>,
+    /// How many at most; never more than [`MOST_ROWS`](crate::MOST_ROWS).
     pub limit: u32,
 }
 
-const COLUMNS: &str = "SELECT id, job, client, name, media, started, finished, roots, files, bytes_source, errors, record \
-                       FROM images WHERE 1";
-
-fn read(row: &SqliteRow) -> Result<ImageRow> {
-    Ok(ImageRow {
-        id: row.try_get(0)?,
-        job: row.try_get(1)?,
-        client: row.try_get(2)?,
-        name: row.try_get(3)?,
-        media: row.try_get(4)?,
-        started: unsigned(row, 5)?,
-        finished: unsigned(row, 6)?,
-        roots: row.try_get(7)?,
-        files: unsigned(row, 8)?,
-        bytes_source: unsigned(row, 9)?,
-        errors: unsigned(row, 10)?,
-        record: row.try_get(11)?,
-    })
-}
-
 impl Catalog {
-    /// Stores an image, in the place of what was known of it.
+    /// Stores an image; one that is there under this id is replaced.
     pub async fn put_image(&self, image: &ImageRow) -> Result<()> {
-        sqlx::query("INSERT OR REPLACE INTO images VALUES (?,?,?,?,?,?,?,?,?,?,?,?)")
-            .bind(&image.id)
-            .bind(&image.job)
-            .bind(&image.client)
-            .bind(&image.name)
-            .bind(&image.media)
-            .bind(signed(image.started)?)
-            .bind(signed(image.finished)?)
-            .bind(&image.roots)
-            .bind(signed(image.files)?)
-            .bind(signed(image.bytes_source)?)
-            .bind(signed(image.errors)?)
-            .bind(&image.record)
-            .execute(&self.writer)
-            .await?;
+        sqlx::query(
+            "INSERT OR REPLACE INTO images (id, job, client, name, media, started, finished, roots, files, bytes_source,
+                 errors, record)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )
+        .bind(&image.id)
+        .bind(&image.job)
+        .bind(&image.client)
+        .bind(&image.name)
+        .bind(&image.media)
+        .bind(stored(image.started, "the beginning of an image")?)
+        .bind(stored(image.finished, "the end of an image")?)
+        .bind(&image.roots)
+        .bind(stored(image.files, "the number of an image's files")?)
+        .bind(stored(image.bytes_source, "the number of an image's bytes")?)
+        .bind(stored(image.errors, "the number of an image's errors")?)
+        .bind(&image.record)
+        .execute(&self.writer)
+        .await?;
         Ok(())
     }
 
-    /// An image by its whole id.
+    /// The image with this id.
     pub async fn image(&self, id: &str) -> Result<Option<ImageRow>> {
-        let mut query = QueryBuilder::new(COLUMNS);
-        query.push(" AND id = ").push_bind(id);
-        query.build().fetch_optional(&self.readers).await?.as_ref().map(read).transpose()
+        let row =
+            sqlx::query("SELECT * FROM images WHERE id = ?1").bind(id).fetch_optional(&self.readers).await?;
+        row.as_ref().map(image).transpose()
     }
 
-    /// Some images, the newest first.
+    /// The images that the filter asks for, those that began last first.
     pub async fn images(&self, filter: &ImageFilter) -> Result<Vec<ImageRow>> {
-        let mut query = QueryBuilder::new(COLUMNS);
-        for (column, wanted) in [("client", &filter.client), ("name", &filter.name), ("job", &filter.job)] {
+        let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("SELECT * FROM images WHERE 1");
+        let exact = [("client", &filter.client), ("name", &filter.name), ("job", &filter.job)];
+        for (column, wanted) in exact {
             if let Some(wanted) = wanted {
-                query.push(" AND ").push(column).push(" = ").push_bind(wanted);
+                query.push(format_args!(" AND {column} = ")).push_bind(wanted);
             }
         }
         if let Some(prefix) = &filter.prefix {
-            // Ids are hexadecimal digits, which all come before a tilde.
-            query.push(" AND id >= ").push_bind(prefix).push(" AND id < ").push_bind(format!("{prefix}~"));
+            query.push(" AND id >= ").push_bind(prefix).push(" AND id < ").push_bind(end_of(prefix));
         }
-        query.push(" ORDER BY started DESC, id DESC LIMIT ").push_bind(filter.limit.min(LIST_MAX));
-        query.build().fetch_all(&self.readers).await?.iter().map(read).collect()
+        if let Some(until) = filter.until {
+            query.push(" AND started <= ").push_bind(stored(until, "a time")?);
+        }
+        query.push(" ORDER BY started DESC, id DESC LIMIT ").push_bind(bounded(filter.limit));
+        let rows = query.build().fetch_all(&self.readers).await?;
+        rows.iter().map(image).collect()
     }
+}
+
+fn image(row: &SqliteRow) -> Result<ImageRow> {
+    Ok(ImageRow {
+        id: row.text("id")?,
+        job: row.text("job")?,
+        client: row.text("client")?,
+        name: row.text("name")?,
+        media: row.text("media")?,
+        started: row.number("started")?,
+        finished: row.number("finished")?,
+        roots: row.text("roots")?,
+        files: row.number("files")?,
+        bytes_source: row.number("bytes_source")?,
+        errors: row.number("errors")?,
+        record: row.text("record")?,
+    })
 }

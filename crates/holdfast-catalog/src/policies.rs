@@ -1,76 +1,85 @@
-//! Policies as texts, and the marks of what their schedules have made.
+//! Policies as their texts, and marks: when something of a policy was last made due. What a text means is `holdfast-jobs`'
+//! business.
 
 use std::collections::BTreeMap;
 
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
 
-use crate::database::{Catalog, Result, signed, unsigned};
+use crate::value::{Columns, stored};
+use crate::{Catalog, Error, Result};
 
 /// A policy.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PolicyRow {
-    /// Its name.
+    /// Its name: the key.
     pub name: String,
-    /// What it says.
+    /// The TOML text of its own table.
     pub text: String,
-    /// When it was applied, in milliseconds since 1970 UTC.
+    /// When this text was applied.
     pub applied: u64,
 }
 
 impl Catalog {
-    /// Stores policies, all or none, in the place of those with their names.
+    /// Stores these policies, all or none. One that is there gets the new text and keeps its marks; others stay.
     pub async fn put_policies(&self, policies: &[PolicyRow]) -> Result<()> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.write().await?;
         for policy in policies {
-            let put = sqlx::query(
-                "INSERT INTO policies VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET text = ?2, applied = ?3",
-            );
-            let put = put.bind(&policy.name).bind(&policy.text).bind(signed(policy.applied)?);
-            put.execute(&mut *transaction).await?;
+            // Not "OR REPLACE": that deletes the old row, and its marks with it.
+            sqlx::query(
+                "INSERT INTO policies (name, text, applied) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (name) DO UPDATE SET text = excluded.text, applied = excluded.applied",
+            )
+            .bind(&policy.name)
+            .bind(&policy.text)
+            .bind(stored(policy.applied, "the time when a policy was applied")?)
+            .execute(&mut *transaction)
+            .await?;
         }
         Ok(transaction.commit().await?)
     }
 
-    /// Deletes a policy and its marks. Whether there was one.
+    /// Deletes a policy and its marks. False if there is none.
     pub async fn delete_policy(&self, name: &str) -> Result<bool> {
-        let delete = sqlx::query("DELETE FROM policies WHERE name = ?").bind(name);
-        Ok(delete.execute(&self.writer).await?.rows_affected() > 0)
+        let done =
+            sqlx::query("DELETE FROM policies WHERE name = ?1").bind(name).execute(&self.writer).await?;
+        Ok(done.rows_affected() > 0)
     }
 
     /// All policies, by name.
     pub async fn policies(&self) -> Result<Vec<PolicyRow>> {
-        let rows = sqlx::query("SELECT name, text, applied FROM policies ORDER BY name");
-        let read = |row: sqlx::sqlite::SqliteRow| {
-            Ok(PolicyRow { name: row.try_get(0)?, text: row.try_get(1)?, applied: unsigned(&row, 2)? })
-        };
-        rows.fetch_all(&self.readers).await?.into_iter().map(read).collect()
+        let rows = sqlx::query("SELECT * FROM policies ORDER BY name").fetch_all(&self.readers).await?;
+        rows.iter().map(policy).collect()
     }
 
-    /// When something was made due last, by policy and key, in milliseconds since 1970 UTC.
+    /// All marks, by policy and key.
     pub async fn marks(&self) -> Result<BTreeMap<(String, String), u64>> {
-        let rows = sqlx::query("SELECT policy, key, at FROM marks").fetch_all(&self.readers).await?;
-        let read =
-            |row: &sqlx::sqlite::SqliteRow| Ok(((row.try_get(0)?, row.try_get(1)?), unsigned(row, 2)?));
-        rows.iter().map(read).collect()
+        let rows = sqlx::query("SELECT * FROM marks").fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok(((row.text("policy")?, row.text("key")?), row.number("at")?))).collect()
     }
 
-    /// Sets a mark of a policy; nothing happens if there is no such policy.
+    /// Sets a mark of a policy, which must be there.
     pub async fn set_mark(&self, policy: &str, key: &str, at: u64) -> Result<()> {
-        let mut transaction = self.begin().await?;
-        set_mark(&mut transaction, policy, key, at).await?;
+        let mut transaction = self.write().await?;
+        mark(&mut transaction, policy, key, at).await?;
         Ok(transaction.commit().await?)
     }
 }
 
-pub(crate) async fn set_mark(
-    transaction: &mut Transaction<'static, Sqlite>,
-    policy: &str,
-    key: &str,
-    at: u64,
-) -> Result<()> {
-    let set = sqlx::query(
-        "INSERT INTO marks SELECT name, ?2, ?3 FROM policies WHERE name = ?1 ON CONFLICT DO UPDATE SET at = ?3",
-    );
-    set.bind(policy).bind(key).bind(signed(at)?).execute(&mut **transaction).await?;
+/// Sets a mark within a transaction.
+pub(crate) async fn mark(transaction: &mut SqliteConnection, policy: &str, key: &str, at: u64) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO marks (policy, key, at) VALUES (?1, ?2, ?3) ON CONFLICT (policy, key) DO UPDATE SET at = excluded.at",
+    )
+    .bind(policy)
+    .bind(key)
+    .bind(stored(at, "a mark")?)
+    .execute(transaction)
+    .await
+    .map_err(|cause| Error::or_absent(cause, || Error::NoPolicy { policy: policy.into() }))?;
     Ok(())
+}
+
+fn policy(row: &SqliteRow) -> Result<PolicyRow> {
+    Ok(PolicyRow { name: row.text("name")?, text: row.text("text")?, applied: row.number("applied")? })
 }

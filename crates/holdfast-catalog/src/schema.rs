@@ -1,68 +1,56 @@
-//! The tables, and the steps from each layout to the next. A step that has been released is never changed.
+//! Brings a database's tables up to date, by steps that are numbered and never changed after a release. Each step is one
+//! transaction and writes its own number, so that a program that dies in between leaves the step before.
 
-use sqlx::Row;
-use sqlx::sqlite::SqlitePool;
+use std::path::Path;
 
-use crate::database::{Error, Result};
+use sqlx::{Connection, Row, SqliteConnection};
 
-/// The step at position N leads to layout N + 1.
-const STEPS: &[&str] = &["
-    CREATE TABLE site (incarnation INTEGER NOT NULL);
-    INSERT INTO site VALUES (1);
-    CREATE TABLE hosts (
-        role TEXT NOT NULL, name TEXT NOT NULL, program TEXT NOT NULL, address TEXT,
-        first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL,
-        PRIMARY KEY (role, name)
-    ) WITHOUT ROWID;
-    CREATE TABLE labels (
-        role TEXT NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
-        PRIMARY KEY (role, name, key),
-        FOREIGN KEY (role, name) REFERENCES hosts (role, name) ON DELETE CASCADE
-    ) WITHOUT ROWID;
-    CREATE TABLE policies (name TEXT PRIMARY KEY, text TEXT NOT NULL, applied INTEGER NOT NULL) WITHOUT ROWID;
-    CREATE TABLE marks (
-        policy TEXT NOT NULL REFERENCES policies (name) ON DELETE CASCADE, key TEXT NOT NULL, at INTEGER NOT NULL,
-        PRIMARY KEY (policy, key)
-    ) WITHOUT ROWID;
-    CREATE TABLE jobs (
-        id TEXT PRIMARY KEY, kind TEXT NOT NULL, client TEXT NOT NULL, policy TEXT, media TEXT NOT NULL,
-        label TEXT NOT NULL, state TEXT NOT NULL, status INTEGER, attempts INTEGER NOT NULL, image TEXT,
-        version INTEGER NOT NULL, created INTEGER NOT NULL, started INTEGER, ended INTEGER, work TEXT NOT NULL,
-        machine TEXT NOT NULL, progress TEXT NOT NULL, cause TEXT NOT NULL, priority INTEGER NOT NULL
-    ) WITHOUT ROWID;
-    CREATE INDEX jobs_by_time ON jobs (created, id);
-    CREATE INDEX jobs_by_client ON jobs (client, created);
-    CREATE INDEX jobs_unfinished ON jobs (state) WHERE state <> 'done';
-    CREATE TABLE events (
-        job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE, number INTEGER NOT NULL, at INTEGER NOT NULL,
-        kind TEXT NOT NULL, text TEXT NOT NULL, detail TEXT NOT NULL,
-        PRIMARY KEY (job, number)
-    ) WITHOUT ROWID;
-    CREATE TABLE images (
-        id TEXT PRIMARY KEY, job TEXT NOT NULL, client TEXT NOT NULL, name TEXT NOT NULL, media TEXT NOT NULL,
-        started INTEGER NOT NULL, finished INTEGER NOT NULL, roots TEXT NOT NULL, files INTEGER NOT NULL,
-        bytes_source INTEGER NOT NULL, errors INTEGER NOT NULL, record TEXT NOT NULL
-    ) WITHOUT ROWID;
-    CREATE INDEX images_by_client ON images (client, started);
-    CREATE INDEX images_by_time ON images (started);
-    CREATE TABLE answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
-"];
+use crate::{Error, Result};
 
-/// Brings the layout up to date. One that is newer than what is known here is refused.
-pub(crate) async fn migrate(writer: &SqlitePool) -> Result<()> {
-    let found: i64 = sqlx::query("PRAGMA user_version").fetch_one(writer).await?.try_get(0)?;
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
-    if found > known {
-        return Err(Error::Newer { found, known });
+/// The steps: the first makes schema 1 out of an empty file.
+const STEPS: &[&str] = &[include_str!("schema/1.sql")];
+
+/// Says of a database file that it is a catalog.
+const APPLICATION: i64 = 1_212_564_321;
+
+/// The newest schema that this program knows.
+fn known() -> i64 {
+    i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
+}
+
+async fn number(connection: &mut SqliteConnection, question: &'static str) -> Result<i64> {
+    Ok(sqlx::query(question).fetch_one(connection).await?.try_get(0)?)
+}
+
+/// The schema that the database has, 0 if it is empty. Refuses what is no catalog, and what a newer program has written.
+pub(crate) async fn version(connection: &mut SqliteConnection, path: &Path) -> Result<i64> {
+    let application = number(&mut *connection, "PRAGMA application_id").await?;
+    let found = number(&mut *connection, "PRAGMA user_version").await?;
+    if application != APPLICATION {
+        let objects = number(connection, "SELECT count(*) FROM sqlite_schema").await?;
+        let is_empty = application == 0 && found == 0 && objects == 0;
+        return if is_empty { Ok(0) } else { Err(Error::Foreign { path: path.into() }) };
     }
-    let done = usize::try_from(found).map_err(|_| Error::Damaged(format!("its layout is {found}")))?;
-    for (step, to) in STEPS.iter().zip(1..).skip(done) {
-        let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+    if found > known() {
+        return Err(Error::Newer { path: path.into(), found, known: known() });
+    }
+    Ok(found)
+}
+
+/// Does the steps that are missing.
+pub(crate) async fn update(connection: &mut SqliteConnection, path: &Path) -> Result<()> {
+    loop {
+        // The version is read within the transaction: another process may have done the step meanwhile.
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        let before = version(&mut transaction, path).await?;
+        let Some(step) = usize::try_from(before).ok().and_then(|before| STEPS.get(before)) else {
+            return Ok(());
+        };
         sqlx::raw_sql(*step).execute(&mut *transaction).await?;
-        // A PRAGMA takes no parameters; the number is this file's own.
-        let version = sqlx::AssertSqlSafe(format!("PRAGMA user_version = {to}"));
-        sqlx::raw_sql(version).execute(&mut *transaction).await?;
+        let after = version(&mut transaction, path).await?;
+        if after != before + 1 {
+            return Err(Error::Damaged { what: format!("the step from schema {before} has led to {after}") });
+        }
         transaction.commit().await?;
     }
-    Ok(())
 }

@@ -116,8 +116,12 @@ impl Run<'_> {
     ) -> Result<ImageRecord, Error> {
         let domain = Domain { chunker: self.vault.chunker(), naming: self.vault.naming().clone() };
         let local = LocalDepot(self.vault.clone());
-        let parent =
-            parent.map(|record| Parent { source: &local, manifest: record.manifest, is_checkpoint: false });
+        let parent = parent.map(|record| Parent {
+            source: &local,
+            by_name: &local,
+            manifest: record.manifest,
+            is_checkpoint: false,
+        });
         let go = |depot: &dyn WriteDepot| {
             let job = Job {
                 depot,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use holdfast_format::manifest::ReadError;
+use holdfast_format::manifest::{ReadError, Root};
 use holdfast_proto::services::{Image, SignedTicket, media_client::MediaClient};
 use holdfast_types::{Fault, ImageId};
 use tokio::runtime::Handle;
@@ -155,15 +155,8 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     fn run(&self, chosen: Chosen, missing: Vec<Fault>) -> Result<Done, Error> {
         let paths = chosen.paths();
-        let sources = self.manifests()?;
-        let parents: Vec<Parent<'_>> = sources
-            .iter()
-            .map(|(source, root, is_checkpoint)| Parent {
-                source,
-                manifest: Some(*root),
-                is_checkpoint: *is_checkpoint,
-            })
-            .collect();
+        let earlier = self.manifests()?;
+        let parents: Vec<Parent<'_>> = earlier.iter().map(Earlier::parent).collect();
         let job = Job {
             depot: self.writer,
             domain: &self.begun.domain,
@@ -192,7 +185,7 @@ impl Attempt<'_> {
     }
 
     /// What to compare with: the checkpoint, which is newer, then the last image.
-    fn manifests(&self) -> Result<Vec<(WalkSource, holdfast_format::manifest::Root, bool)>, Error> {
+    fn manifests(&self) -> Result<Vec<Earlier>, Error> {
         let mut roots: Vec<_> = self.begun.checkpoint.iter().map(|root| (*root, true)).collect();
         if let Some(parent) = &self.begun.parent {
             if let Some(counts) = &parent.counts {
@@ -202,8 +195,29 @@ impl Attempt<'_> {
             let root = parent.root.as_ref().map(crate::remote::read_root).transpose()?;
             roots.extend(root.map(|root| (root, false)));
         }
-        let source = |(root, is_checkpoint)| (self.writer.manifest(root, self.begun), root, is_checkpoint);
-        Ok(roots.into_iter().map(source).collect())
+        let source = |root| self.writer.manifest(root, self.begun);
+        let earlier = |(root, is_checkpoint)| Earlier {
+            source: source(root),
+            by_name: source(root).by_name(),
+            root,
+            is_checkpoint,
+        };
+        Ok(roots.into_iter().map(earlier).collect())
+    }
+}
+
+/// A manifest to compare with.
+struct Earlier {
+    source: WalkSource,
+    by_name: WalkSource,
+    root: Root,
+    is_checkpoint: bool,
+}
+
+impl Earlier {
+    fn parent(&self) -> Parent<'_> {
+        let Self { source, by_name, root, is_checkpoint } = self;
+        Parent { source, by_name, manifest: Some(*root), is_checkpoint: *is_checkpoint }
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Progress {
     pub bytes_added: AtomicU64,
     /// Chunks that the vault did not have.
     pub chunks_new: AtomicU64,
+    /// Checkpoints that were made, from which another attempt could go on.
+    pub checkpoints: AtomicU64,
     /// Files that will be done in all, where known (0: not known): the last image's count, or the image's own.
     pub files_expected: AtomicU64,
     /// Bytes of those files.

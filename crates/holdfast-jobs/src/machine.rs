@@ -116,7 +116,14 @@ pub enum Event {
     /// An attempt has ended.
     Ended(Epoch, Outcome),
     /// The vault has the image.
-    Committed(Epoch, ImageId),
+    Committed {
+        /// Of which attempt.
+        epoch: Epoch,
+        /// Which.
+        image: ImageId,
+        /// It has entries in trouble.
+        partly: bool,
+    },
     /// A person does not want it any more.
     Cancel,
     /// A person wants it tried again.
@@ -177,6 +184,9 @@ pub struct Job {
     failures: Failures,
     #[serde(with = "image")]
     image: Option<ImageId>,
+    /// The image has entries in trouble, as the media server has said.
+    #[serde(default)]
+    partly: bool,
     /// When this was changed last.
     at: Now,
 }
@@ -185,7 +195,7 @@ impl Job {
     /// A new one, queued.
     pub fn new(rules: Rules, now: Now) -> Self {
         let (state, failures) = (State::Queued, Failures::default());
-        Self { rules, state, epoch: None, incarnation: 0, failures, image: None, at: now }
+        Self { rules, state, epoch: None, incarnation: 0, failures, image: None, partly: false, at: now }
     }
 
     /// Where it stands.
@@ -257,7 +267,9 @@ impl Job {
             Event::Attends { host, runs } => self.on_attends(host, runs, now, &mut actions),
             Event::Silent(host) => self.on_silent(host, now),
             Event::Ended(epoch, outcome) => self.on_ended(epoch, outcome, now, &mut actions),
-            Event::Committed(epoch, image) => self.on_committed(epoch, image, &mut actions),
+            Event::Committed { epoch, image, partly } => {
+                self.on_committed(epoch, (image, partly), &mut actions);
+            }
             Event::Cancel => self.cancel(&mut actions),
             Event::Retry => self.retry(now, &mut actions),
             Event::WindowOver if self.state == State::Queued && self.epoch.is_none() => {
@@ -351,7 +363,7 @@ impl Job {
         actions.push(Action::Note(Note::Lost(epoch, host)));
         if self.image.is_some() {
             // The media server has the image; only the client's words are lost with its process.
-            return self.done(Status::Done, actions);
+            return self.done(self.success(), actions);
         }
         let next = if free { Some(now.run_millis) } else { self.failures.add(&self.rules.tries, now) };
         match next {
@@ -376,7 +388,7 @@ impl Job {
         match verdict {
             Verdict::Done(status) if status.is_success() => self.done(status, actions),
             // The vault has it, whatever the client believes: only the answer was lost.
-            _ if self.image.is_some() => self.done(Status::Done, actions),
+            _ if self.image.is_some() => self.done(self.success(), actions),
             Verdict::Done(status) => self.done(status, actions),
             Verdict::Resume => {
                 let free = self.active(epoch).is_some_and(|active| active.checkpointed);
@@ -394,7 +406,7 @@ impl Job {
     fn again(&mut self, status: Status, now: Now, actions: &mut Vec<Action>) {
         if self.image.is_some() {
             // The media server has the image; only the client's words are missing.
-            return self.done(Status::Done, actions);
+            return self.done(self.success(), actions);
         }
         match self.failures.add(&self.rules.tries, now) {
             Some(next) => self.state = State::Incomplete { next },
@@ -402,13 +414,19 @@ impl Job {
         }
     }
 
-    fn on_committed(&mut self, epoch: Epoch, image: ImageId, actions: &mut Vec<Action>) {
+    /// How a job ends of which only the image is known.
+    fn success(&self) -> Status {
+        if self.partly { Status::Partly } else { Status::Done }
+    }
+
+    fn on_committed(&mut self, epoch: Epoch, (image, partly): (ImageId, bool), actions: &mut Vec<Action>) {
         actions.push(Action::Settle(epoch));
+        self.partly |= partly;
         if self.active(epoch).is_some() {
             // The client has more to say: counts, and what could not be read. If it never does, the image is the truth.
             self.image = Some(image);
         } else {
-            self.late(epoch, Verdict::Done(Status::Done), image, actions);
+            self.late(epoch, Verdict::Done(self.success()), image, actions);
         }
     }
 
@@ -418,7 +436,7 @@ impl Job {
         self.image = Some(image);
         let status = match verdict {
             Verdict::Done(status) => status,
-            Verdict::Resume | Verdict::Again(_) => Status::Done,
+            Verdict::Resume | Verdict::Again(_) => self.success(),
         };
         match self.state {
             State::Done { status: Status::Cancelled } => {}
@@ -443,7 +461,15 @@ impl Job {
     }
 
     fn retry(&mut self, now: Now, actions: &mut Vec<Action>) {
-        let State::Done { status } = self.state else { return };
+        let status = match self.state {
+            State::Done { status } => status,
+            // Not to wait for its next time.
+            State::Incomplete { .. } => {
+                self.state = State::Queued;
+                return actions.push(Action::Note(Note::Retried));
+            }
+            State::Queued | State::Active(_) => return,
+        };
         // One job makes one image: a job that has it stays as it is.
         if status.is_success() || self.image.is_some() {
             return;

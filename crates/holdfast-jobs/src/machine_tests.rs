@@ -124,7 +124,10 @@ fn what_may_pass_is_tried_again_and_what_will_not_is_not() {
 fn a_lost_answer_to_commit_is_no_failure() {
     for kind in [Kind::MediaLost, Kind::VaultFailed, Kind::NotConnected, Kind::Defect] {
         let mut job = running();
-        assert_eq!(job.on(Event::Committed(epoch(1), IMAGE), at(20)), [Action::Settle(epoch(1))]);
+        assert_eq!(
+            job.on(Event::Committed { epoch: epoch(1), image: IMAGE, partly: false }, at(20)),
+            [Action::Settle(epoch(1))]
+        );
         job.on(Event::Ended(epoch(1), ended(kind)), at(30));
         assert_eq!(status(&job), Some(Status::Done), "{kind:?}");
     }
@@ -139,7 +142,7 @@ fn a_client_that_is_lost_or_hangs_after_the_commit_takes_nothing_back() {
             let mut job = Job::new(rules, at(0));
             job.on(Event::Begin { incarnation: 1 }, at(0));
             job.on(Event::Accepted(epoch(1)), at(10));
-            job.on(Event::Committed(epoch(1), IMAGE), at(20));
+            job.on(Event::Committed { epoch: epoch(1), image: IMAGE, partly: false }, at(20));
             let actions = job.on(event, at(100_000));
             assert_eq!((status(&job), job.image()), (Some(Status::Done), Some(IMAGE)));
             assert!(!actions.iter().any(|action| matches!(action, Action::Start(_))), "{actions:?}");
@@ -236,7 +239,7 @@ impl Checker {
                 assert_eq!(Some(*epoch), job.epoch(), "only the last attempt is ordered");
             }
         }
-        if let Event::Ended(epoch, _) | Event::Committed(epoch, _) = event {
+        if let Event::Ended(epoch, _) | Event::Committed { epoch, .. } = event {
             assert!(actions.contains(&Action::Settle(*epoch)), "whoever reports is told to stop");
         }
         assert!(self.image.is_none() || job.image().is_some(), "an image is never forgotten");
@@ -290,7 +293,7 @@ fn events() -> impl Strategy<Value = Event> {
         3 => (hosts.clone(), any::<bool>()).prop_map(|(host, runs)| Event::Attends { host, runs }),
         2 => hosts.prop_map(Event::Silent),
         3 => (epochs.clone(), kinds).prop_map(|(epoch, kind)| Event::Ended(epoch, ended(kind))),
-        1 => epochs.prop_map(|epoch| Event::Committed(epoch, IMAGE)),
+        1 => epochs.prop_map(|epoch| Event::Committed { epoch, image: IMAGE, partly: false }),
         1 => Just(Event::Cancel),
         1 => Just(Event::Retry),
         1 => Just(Event::WindowOver),
@@ -331,7 +334,7 @@ fn every_short_history_keeps_the_rules() {
         ];
         for counter in [1, 2] {
             events.push(Event::Accepted(epoch(counter)));
-            events.push(Event::Committed(epoch(counter), IMAGE));
+            events.push(Event::Committed { epoch: epoch(counter), image: IMAGE, partly: false });
             events.push(Event::Ended(epoch(counter), ended(Kind::Done)));
             events.push(Event::Ended(epoch(counter), ended(Kind::MediaLost)));
         }
@@ -366,4 +369,27 @@ fn every_short_history_keeps_the_rules() {
         states = next;
     }
     assert!(looked > 10_000, "{looked} steps");
+}
+
+#[test]
+fn an_image_with_entries_in_trouble_is_not_called_whole() {
+    let mut job = running();
+    job.on(Event::Committed { epoch: epoch(1), image: IMAGE, partly: true }, at(20));
+    // Its client is lost with its words: the media server's are what there is.
+    job.on(Event::Attends { host: Host::Client, runs: false }, at(30));
+    assert_eq!(status(&job), Some(Status::Partly));
+
+    let mut job = running();
+    job.on(Event::Ended(epoch(1), ended(Kind::NoFiles)), at(20));
+    job.on(Event::Committed { epoch: epoch(1), image: IMAGE, partly: true }, at(30));
+    assert_eq!(status(&job), Some(Status::Partly), "late");
+}
+
+#[test]
+fn who_is_asked_to_try_again_does_not_wait() {
+    let mut job = running();
+    job.on(Event::Ended(epoch(1), ended(Kind::VaultFull)), at(20));
+    assert!(matches!(job.state(), State::Incomplete { .. }));
+    assert_eq!(job.on(Event::Retry, at(30)), [Action::Note(Note::Retried)]);
+    assert_eq!(job.state(), &State::Queued);
 }

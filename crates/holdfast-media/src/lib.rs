@@ -5,6 +5,7 @@
 //! | file | question it answers |
 //! |---|---|
 //! | [`service`](MediaService) | what is done when a host calls? |
+//! | [`role`] | how does a media server run in a process of its own? |
 //! | `streams` | how are many questions of one call answered in order? |
 //! | `ticket` | what does a ticket allow? |
 //! | `attempts` | which attempts live, and which are fenced? |
@@ -22,6 +23,7 @@ mod groups;
 mod names;
 mod readers;
 mod reports;
+pub mod role;
 mod service;
 mod show;
 mod streams;

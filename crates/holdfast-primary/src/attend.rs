@@ -105,7 +105,7 @@ impl Attendance {
             // What a later version says is not for this one.
             let Some(report) = report.report else { continue };
             let (host, number) = (self.host.clone(), self.number);
-            if self.say(Command::Report { host, number, report }).await.is_none() {
+            if self.say(Command::Report { host, number, report: Box::new(report) }).await.is_none() {
                 return;
             }
         }
@@ -118,7 +118,9 @@ impl Attendance {
             if tokio::time::timeout(REACH_EVERY, self.session.ended()).await.is_ok() {
                 return;
             }
-            let is_there = self.session.status().connected;
+            let status = self.session.status();
+            // One that has been silent for 15 s is as good as gone: its replacement is being raced for.
+            let is_there = status.connected && status.in_doubt.is_none();
             if is_there != was_there {
                 was_there = is_there;
                 let (host, number) = (self.host.clone(), self.number);

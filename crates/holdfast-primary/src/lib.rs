@@ -27,7 +27,7 @@ mod serve;
 pub mod site;
 mod work;
 
-pub use serve::{Error, LocalMedia, Notes, Options, run};
+pub use serve::{Error, Limits, LocalMedia, Notes, Options, run};
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use holdfast_catalog::{Catalog, Error as CatalogError, JobRow, NewEvent, NewJob};
 use holdfast_jobs::Now;
+use holdfast_jobs::attempt::Epoch;
 use holdfast_jobs::machine::{Action, Event, Host, Job, Note, State};
 use holdfast_jobs::policy::Policy;
 use holdfast_jobs::queue::{self, Place, Places, Waiting};
 use holdfast_link::identity::{Identity, Role};
+use holdfast_link::net::link::Link;
 use holdfast_proto::services as wire;
 use holdfast_types::JobId;
 use tokio::sync::{mpsc, oneshot};
@@ -19,13 +21,12 @@ use crate::board::Board;
 use crate::day_millis;
 use crate::notes::{self, Progress};
 use crate::orders::{self, About, Orders};
-use crate::serve::{LocalMedia, Notes};
+use crate::serve::{Limits, LocalMedia, Notes};
 use crate::work::{What, Work};
 
-/// Backups of a client at one time.
-const BACKUPS_PER_CLIENT: usize = 1;
-/// Jobs of a media server at one time.
-const JOBS_PER_MEDIA: usize = 64;
+/// Old jobs are forgotten so often, and at most so many at a time.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
+const FORGET_MAX: u32 = 1_000;
 /// Progress that is not a transition is stored so often.
 const STORE_EVERY: u64 = 30_000;
 /// The manager looks around at least so often.
@@ -40,7 +41,7 @@ pub(crate) enum Command {
     /// A host has begun to attend, in its attendance with this number.
     Attends { host: Identity, number: u64, present: wire::Present, orders: mpsc::Sender<wire::Order> },
     /// It says something.
-    Report { host: Identity, number: u64, report: wire::report::Report },
+    Report { host: Identity, number: u64, report: Box<wire::report::Report> },
     /// Its session has lost its connection, or has it again.
     Reach { host: Identity, number: u64, is_there: bool },
     /// Its attendance is over.
@@ -59,6 +60,8 @@ pub(crate) struct Wish {
     pub(crate) label: String,
     pub(crate) priority: i32,
     pub(crate) work: Work,
+    /// Where its image lies; none: where its storage is.
+    pub(crate) media: Option<Identity>,
     pub(crate) why: String,
     pub(crate) mark: Option<(String, String, u64)>,
 }
@@ -87,12 +90,17 @@ pub(crate) struct Manager {
     pub(crate) media: Arc<dyn LocalMedia>,
     /// The identity of this process, which is its media server's too.
     pub(crate) here: Identity,
+    /// Knows where hosts listen.
+    pub(crate) link: Arc<Link>,
     pub(crate) begun: Instant,
     pub(crate) incarnation: u64,
     pub(crate) jobs: HashMap<JobId, Live>,
     pub(crate) hosts: HashMap<Identity, Attendance>,
     pub(crate) policies: BTreeMap<String, Policy>,
     pub(crate) marks: BTreeMap<(String, String), u64>,
+    pub(crate) limits: Limits,
+    /// When old jobs were forgotten last.
+    pub(crate) forgot: Option<Instant>,
     pub(crate) notes: Arc<dyn Notes>,
 }
 
@@ -109,11 +117,7 @@ impl Manager {
             self.jobs.insert(id, live);
         }
         // The media server of this process is here from the beginning.
-        let all: Vec<JobId> = self.jobs.keys().copied().collect();
-        for id in all {
-            self.on(id, Event::Attends { host: Host::Media, runs: true }, None).await?;
-        }
-        Ok(())
+        self.tell_media_jobs(&self.here.clone(), &Event::Attends { host: Host::Media, runs: true }).await
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -151,6 +155,7 @@ impl Manager {
     /// What time alone brings: jobs that are due, waits that are over, places that are free.
     async fn look_around(&mut self) -> Result<(), CatalogError> {
         self.plan().await?;
+        self.forget_old().await?;
         let now = self.now();
         let due = self.jobs.iter().filter_map(|(id, live)| {
             let is_over = live.machine.state() == &State::Queued
@@ -169,6 +174,18 @@ impl Manager {
         self.begin_some().await
     }
 
+    /// Jobs that were done long ago.
+    async fn forget_old(&mut self) -> Result<(), CatalogError> {
+        if self.forgot.is_some_and(|forgot| forgot.elapsed() < FORGET_EVERY) {
+            return Ok(());
+        }
+        let before = day_millis().saturating_sub(self.limits.keep_jobs_millis);
+        let forgotten = self.catalog.forget_jobs(before, FORGET_MAX).await?;
+        // If there may be more, soon again.
+        self.forgot = (forgotten < u64::from(FORGET_MAX)).then(Instant::now);
+        Ok(())
+    }
+
     /// Begins those that have a place.
     async fn begin_some(&mut self) -> Result<(), CatalogError> {
         let mut places = Places::default();
@@ -176,7 +193,7 @@ impl Manager {
         for (id, live) in &self.jobs {
             let uses = uses(live);
             for place in &uses {
-                places.limit(place.clone(), limit(place, live));
+                places.limit(place.clone(), limit(self.limits, place, live));
             }
             match live.machine.state() {
                 State::Active(_) => places.take(&uses),
@@ -185,15 +202,68 @@ impl Manager {
                     priority: live.row.priority,
                     created_millis: live.row.created,
                     uses,
-                    is_ready: self.hosts.contains_key(&self.client(&live.row.client)),
+                    is_ready: self.hosts.contains_key(&self.client(&live.row.client)) && self.has_media(live),
                 }),
                 _ => {}
             }
         }
-        for id in queue::choose(waiting, places).begin {
+        let choice = queue::choose(waiting, places);
+        for (id, place) in choice.wait {
+            self.waits(id, &format!("waits for a place: {}", words(&place)));
+        }
+        for id in choice.absent {
+            self.waits(id, "waits for its client or media server to attend");
+        }
+        for id in choice.begin {
             self.on(id, Event::Begin { incarnation: self.incarnation }, None).await?;
         }
         Ok(())
+    }
+
+    /// Shows why a job waits. It is no transition: it follows from what is stored.
+    fn waits(&mut self, id: JobId, why: &str) {
+        let Some(live) = self.jobs.get_mut(&id).filter(|live| live.row.cause != why) else { return };
+        // After a failure its cause says more.
+        if live.row.attempts == 0 {
+            why.clone_into(&mut live.row.cause);
+            live.row.version += 1;
+            self.board.put_job(&live.row);
+        }
+    }
+
+    /// Whether the media server of a job is here.
+    fn has_media(&self, live: &Live) -> bool {
+        let media = live.media(&self.here);
+        media == self.here || self.hosts.contains_key(&media)
+    }
+
+    /// Tells an event to every attempt that is under way at a media server.
+    pub(crate) async fn tell_media_jobs(
+        &mut self,
+        media: &Identity,
+        event: &Event,
+    ) -> Result<(), CatalogError> {
+        let is_there = |live: &Live| {
+            matches!(live.machine.state(), State::Active(_)) && live.media(&self.here) == *media
+        };
+        let jobs: Vec<JobId> =
+            self.jobs.iter().filter(|(_, live)| is_there(live)).map(|(id, _)| *id).collect();
+        for id in jobs {
+            self.on(id, event.clone(), None).await?;
+        }
+        Ok(())
+    }
+
+    /// The media server of a storage unit: by its name; `default` is the one that was enrolled first, and that of this
+    /// process until there is one.
+    async fn media_of(&self, storage: &str) -> Result<Identity, CatalogError> {
+        let by_name = |name: &str| Identity::new(self.here.site(), Role::Media, name).ok();
+        if storage != "default" {
+            return Ok(by_name(storage).unwrap_or_else(|| self.here.clone()));
+        }
+        let hosts = self.catalog.hosts().await?;
+        let first = hosts.iter().filter(|host| host.role == "media").min_by_key(|host| host.first_seen);
+        Ok(first.and_then(|host| by_name(&host.name)).unwrap_or_else(|| self.here.clone()))
     }
 
     /// The identity of a client. A name that is none names nobody.
@@ -217,14 +287,17 @@ impl Manager {
             Command::Attends { host, number, present, orders } => {
                 self.attends(host, number, present, orders).await
             }
-            Command::Report { host, number, report } => self.report(&host, number, report).await,
+            Command::Report { host, number, report } => self.report(&host, number, *report).await,
             Command::Reach { host, number, is_there } => self.reach(&host, number, is_there).await,
             Command::Gone { host, number } => self.gone(&host, number).await,
             Command::Policies(policies) => {
                 self.policies = policies;
                 Ok(())
             }
-            Command::Committed(committed) => self.committed(committed).await,
+            Command::Committed(committed) => {
+                let here = self.here.clone();
+                self.committed(&here, committed).await
+            }
         };
         if let Err(error) = done {
             self.trouble(&error);
@@ -237,9 +310,13 @@ impl Manager {
         let mut made = Vec::new();
         for wish in wishes {
             let mut random = [0; 10];
-            getrandom::fill(&mut random).map_err(|error| CatalogError::Random(error.to_string()))?;
+            getrandom::fill(&mut random).map_err(no_random)?;
             let id = JobId::at_millis(now.day_millis, random);
-            made.push((id, Live::new(id, &wish, &self.here, now), wish));
+            let media = match &wish.media {
+                Some(media) => media.clone(),
+                None => self.media_of(&wish.work.storage).await?,
+            };
+            made.push((id, Live::new(id, &wish, &media, now), wish));
         }
         let rows: Vec<NewJob> = made
             .iter()
@@ -330,12 +407,14 @@ impl Manager {
             Action::Start(epoch) => {
                 let Some(live) = self.jobs.get(&id) else { return };
                 let holder = self.client(&live.row.client);
+                let media = live.media(&self.here);
                 let about = About {
                     job: id,
                     epoch,
                     client: &live.row.client,
                     label: &live.row.label,
-                    media: &self.here,
+                    media: &media,
+                    addresses: &if media == self.here { Vec::new() } else { self.link.learned(&media) },
                 };
                 match self.orders.start(&about, &holder, &live.work) {
                     Ok(order) => self.send(&holder, order),
@@ -343,24 +422,33 @@ impl Manager {
                 }
             }
             Action::Cancel(epoch) => {
-                let client = match self.find(id).await {
-                    Ok(Some(live)) => self.client(&live.row.client),
+                let (client, media) = match self.find(id).await {
+                    Ok(Some(live)) => (self.client(&live.row.client), live.media(&self.here)),
                     _ => return,
                 };
                 self.send(&client, orders::cancel(id, epoch));
+                if media != self.here {
+                    return self.send(&media, orders::cancel(id, epoch));
+                }
                 let (media, upto) = (Arc::clone(&self.media), orders::attempt(id, epoch));
                 // It writes to the disk. What cannot be fenced may make an image, which does no harm.
                 let _ = tokio::task::spawn_blocking(move || media.fence(&upto)).await;
             }
-            Action::Settle(epoch) => match reporter {
-                Some(reporter) if *reporter == self.here => {
-                    let media = Arc::clone(&self.media);
-                    // It is said again otherwise.
-                    let _ = tokio::task::spawn_blocking(move || media.settled(&id)).await;
+            Action::Settle(epoch) => {
+                if let Some(reporter) = reporter {
+                    self.settle(id, epoch, &reporter.clone()).await;
                 }
-                Some(reporter) => self.send(&reporter.clone(), orders::settled(id, epoch)),
-                None => {}
-            },
+            }
+        }
+    }
+
+    /// Tells whoever has reported that it is stored. It is said again otherwise.
+    pub(crate) async fn settle(&mut self, id: JobId, epoch: Epoch, reporter: &Identity) {
+        if *reporter == self.here {
+            let media = Arc::clone(&self.media);
+            let _ = tokio::task::spawn_blocking(move || media.settled(&id)).await;
+        } else {
+            self.send(reporter, orders::settled(id, epoch));
         }
     }
 
@@ -373,6 +461,11 @@ impl Manager {
             self.board.remove_host(host);
         }
     }
+}
+
+/// Without random numbers no job has a name.
+fn no_random(error: getrandom::Error) -> CatalogError {
+    CatalogError::Database { cause: format!("the system gives no random numbers: {error}").into() }
 }
 
 /// Whether something has changed that must outlive this process.
@@ -398,11 +491,20 @@ fn uses(live: &Live) -> Vec<Place> {
     uses
 }
 
-fn limit(place: &Place, live: &Live) -> usize {
+fn words(place: &Place) -> String {
     match place {
-        Place::Client(_) => BACKUPS_PER_CLIENT,
+        Place::Client(name) => format!("another backup of {name} runs"),
+        Place::Media(name) => format!("the media server {name} has enough to do"),
+        Place::Storage(name) => format!("the storage unit {name} has enough to do"),
+        Place::Policy(name) => format!("the policy {name} allows no more at a time"),
+    }
+}
+
+fn limit(limits: Limits, place: &Place, live: &Live) -> usize {
+    match place {
+        Place::Client(_) => limits.backups_per_client,
         Place::Policy(_) => live.work.policy_jobs.map_or(usize::MAX, |jobs| jobs as usize),
-        Place::Media(_) | Place::Storage(_) => JOBS_PER_MEDIA,
+        Place::Media(_) | Place::Storage(_) => limits.jobs_per_media,
     }
 }
 
@@ -429,6 +531,11 @@ impl Live {
         Self { row, machine, work: wish.work.clone(), progress, stored: now.day_millis }
     }
 
+    /// Its media server.
+    pub(crate) fn media(&self, here: &Identity) -> Identity {
+        self.row.media.parse().unwrap_or_else(|_| here.clone())
+    }
+
     /// As it was stored. One that cannot be read is of a later version, and is left alone.
     fn read(row: JobRow) -> Option<(JobId, Self)> {
         let id = parse_job(&row.id)?;
@@ -453,3 +560,7 @@ pub(crate) fn parse_job(text: &str) -> Option<JobId> {
     let bytes: [u8; 16] = holdfast_types::from_hex(&digits).ok()?;
     JobId::from_slice(&bytes)
 }
+
+#[cfg(test)]
+#[path = "manager_tests.rs"]
+mod tests;

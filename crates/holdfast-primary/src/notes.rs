@@ -20,6 +20,9 @@ pub(crate) struct Progress {
     /// Of this attempt, and of those before.
     pub(crate) now: Bytes,
     pub(crate) before: Bytes,
+    /// Checkpoints of all attempts, and of those before this.
+    pub(crate) checkpoints: u64,
+    pub(crate) checkpoints_before: u64,
     pub(crate) files_expected: u64,
     pub(crate) bytes_expected: u64,
     pub(crate) current: String,
@@ -40,10 +43,10 @@ pub(crate) struct Bytes {
 impl Bytes {
     pub(crate) fn plus(self, other: Self) -> Self {
         Self {
-            read: self.read + other.read,
-            sent: self.sent + other.sent,
-            resent: self.resent + other.resent,
-            added: self.added + other.added,
+            read: self.read.saturating_add(other.read),
+            sent: self.sent.saturating_add(other.sent),
+            resent: self.resent.saturating_add(other.resent),
+            added: self.added.saturating_add(other.added),
         }
     }
 }
@@ -70,6 +73,7 @@ impl Progress {
     pub(crate) fn next_attempt(&mut self, at: u64) {
         self.before = self.before.plus(self.now);
         self.now = Bytes::default();
+        self.checkpoints_before = self.checkpoints;
         self.enter("", at);
     }
 
@@ -118,6 +122,7 @@ pub(crate) fn apply(row: &mut JobRow, note: &Note, at: u64) -> NewEvent {
         Note::Begun(_) => {
             row.attempts = row.attempts.saturating_add(1);
             row.started.get_or_insert(at);
+            row.cause.clear();
         }
         Note::Ended(_, outcome) => row.cause.clone_from(&outcome.cause),
         Note::Lost(_, host) => row.cause = format!("the process of {} was lost", who(*host)),

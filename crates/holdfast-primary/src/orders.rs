@@ -1,5 +1,6 @@
 //! Orders: an attempt with its ticket, as a client takes it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -39,6 +40,8 @@ pub(crate) struct About<'a> {
     pub(crate) client: &'a str,
     pub(crate) label: &'a str,
     pub(crate) media: &'a Identity,
+    /// Where it listens; none if the client knows.
+    pub(crate) addresses: &'a [SocketAddr],
 }
 
 impl Orders {
@@ -73,7 +76,7 @@ impl Orders {
                 attempt: Some(attempt),
                 ticket: Some(ticket),
                 media: about.media.to_string(),
-                addresses: Vec::new(),
+                addresses: about.addresses.iter().map(ToString::to_string).collect(),
                 work: Some(to_work(work)?),
             })),
         })

@@ -86,6 +86,7 @@ impl Manager {
             label: name.to_owned(),
             priority: policy.priority,
             work: Work::of_policy(policy, due.rehash, until),
+            media: None,
             why: format!("due at {} by its policy", due.at),
             mark: Some((name.to_owned(), MARK.to_owned(), at)),
         };

@@ -44,7 +44,7 @@ impl Manager {
         };
         self.catalog.saw_host(&seen).await?;
         if host.role() != Role::Client {
-            return Ok(());
+            return self.tell_media_jobs(&host, &Event::Attends { host: Host::Media, runs: true }).await;
         }
         let running: HashSet<(JobId, Epoch)> =
             present.running.iter().filter_map(|attempt| read(Some(attempt))).collect();
@@ -85,7 +85,11 @@ impl Manager {
             self.board.put_host(host.clone(), attending);
         }
         if host.role() != Role::Client {
-            return Ok(());
+            let event = match is_there {
+                true => Event::Attends { host: Host::Media, runs: true },
+                false => Event::Silent(Host::Media),
+            };
+            return self.tell_media_jobs(host, &event).await;
         }
         for (id, _) in self.active_of(host) {
             // The session is the same, so its process is, and what it runs.
@@ -105,10 +109,11 @@ impl Manager {
         self.hosts.remove(host);
         self.board.remove_host(host);
         self.notes.say(&format!("{} {} does not attend any more", host.role().as_str(), host.host()));
-        if host.role() == Role::Client {
-            for (id, _) in self.active_of(host) {
-                self.on(id, Event::Silent(Host::Client), None).await?;
-            }
+        if host.role() != Role::Client {
+            return self.tell_media_jobs(host, &Event::Silent(Host::Media)).await;
+        }
+        for (id, _) in self.active_of(host) {
+            self.on(id, Event::Silent(Host::Client), None).await?;
         }
         Ok(())
     }
@@ -125,7 +130,9 @@ impl Manager {
             },
             Report::Progress(progress) => self.progress(host, progress).await,
             Report::Ended(ended) => self.ended(host, ended).await,
-            // Media servers of their own process are not there yet.
+            Report::Committed(committed) if host.role() == Role::Media => {
+                self.committed(host, vec![committed]).await
+            }
             Report::Committed(_) => Ok(()),
         };
         if done.is_err() {
@@ -159,11 +166,12 @@ impl Manager {
         live.progress.now = bytes(&counts, report.bytes_sent, report.bytes_resent);
         (live.progress.files, live.progress.directories) = (counts.files, counts.directories);
         (live.progress.errors, live.progress.bytes_source) = (counts.errors, counts.bytes_source);
+        live.progress.checkpoints = live.progress.checkpoints_before.saturating_add(report.checkpoints);
         live.progress.files_expected = report.files_expected;
         live.progress.bytes_expected = report.bytes_expected;
         live.progress.current = cut(&report.current, CAUSE_MAX);
         live.progress.outage(report.outage_since_millis.min(now), now);
-        self.on(id, Event::Progress { epoch, checkpoint: false }, None).await.map(drop)
+        self.on(id, Event::Progress { epoch, checkpoint: report.checkpoints > 0 }, None).await.map(drop)
     }
 
     async fn ended(&mut self, host: &Identity, ended: wire::Ended) -> Result<()> {
@@ -176,8 +184,8 @@ impl Manager {
         };
         let outcome = ended.outcome.unwrap_or_default();
         let image = ended.image.as_ref().filter(|image| image.image == id.image_id().0);
-        if let Some(image) = image {
-            self.keep_image(image).await?;
+        if let (Some(image), Some(media)) = (image, self.media_of_job(id).await?) {
+            self.keep_image(image, &media).await?;
         }
         if let Some(live) = self.jobs.get_mut(&id).filter(|live| live.machine.epoch() == Some(epoch)) {
             let counts = ended.counts.unwrap_or_default();
@@ -197,24 +205,37 @@ impl Manager {
         self.on(id, Event::Ended(epoch, outcome), Some(host)).await.map(drop)
     }
 
-    /// Images that the media server of this process has made.
-    pub(crate) async fn committed(&mut self, all: Vec<wire::Committed>) -> Result<()> {
-        let here = self.here.clone();
+    /// Images that a media server has made.
+    pub(crate) async fn committed(&mut self, media: &Identity, all: Vec<wire::Committed>) -> Result<()> {
         for committed in all {
             let Some((id, epoch)) = read(committed.attempt.as_ref()) else { continue };
-            let Some(image) = committed.image else { continue };
-            self.keep_image(&image).await?;
-            let image = id.image_id();
-            if !self.on(id, Event::Committed(epoch, image), Some(&here)).await? {
+            let Some(image) = committed.image.filter(|image| image.image == id.image_id().0) else {
+                continue;
+            };
+            if self.media_of_job(id).await?.is_some_and(|bound| bound != *media) {
+                continue;
+            }
+            self.keep_image(&image, media).await?;
+            let partly = image.counts.is_some_and(|counts| counts.errors > 0);
+            let event = Event::Committed { epoch, image: id.image_id(), partly };
+            if !self.on(id, event, Some(media)).await? {
                 // A job that this catalog has never had: it was restored from an older copy. The image is known now.
-                let media = std::sync::Arc::clone(&self.media);
-                let _ = tokio::task::spawn_blocking(move || media.settled(&id)).await;
+                self.settle(id, epoch, media).await;
             }
         }
         Ok(())
     }
 
-    async fn keep_image(&self, image: &wire::Image) -> Result<()> {
+    /// The media server that a job is bound to. No other may speak for it.
+    async fn media_of_job(&self, id: JobId) -> Result<Option<Identity>> {
+        let row = match self.jobs.get(&id) {
+            Some(live) => Some(live.row.media.clone()),
+            None => self.catalog.job(&id.to_string()).await?.map(|row| row.media),
+        };
+        Ok(row.and_then(|row| row.parse().ok()))
+    }
+
+    async fn keep_image(&self, image: &wire::Image, media: &Identity) -> Result<()> {
         let (Some(id), Some(job)) = (ImageId::from_slice(&image.image), JobId::from_slice(&image.job)) else {
             return Ok(());
         };
@@ -225,7 +246,7 @@ impl Manager {
             job: job.to_string(),
             client: image.host.clone(),
             name: image.name.clone(),
-            media: self.here.to_string(),
+            media: media.to_string(),
             started: image.started_millis,
             finished: image.finished_millis,
             roots: serde_json::to_string(&roots).unwrap_or_default(),

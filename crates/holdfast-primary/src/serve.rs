@@ -2,12 +2,15 @@
 //! operators, connections of people from elsewhere.
 
 use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use axum::body::Body;
+use axum::response::IntoResponse;
 use axum::{Extension, Router};
 use holdfast_catalog::{Catalog, Error as CatalogError};
 use holdfast_jobs::policy::Policy;
@@ -15,18 +18,23 @@ use holdfast_link::identity::Identity;
 use holdfast_link::identity::registrar::Office;
 use holdfast_link::net::enrolled::{self, Enrolled, StateFiles};
 use holdfast_link::net::handle::Session;
+use holdfast_link::net::link::Link;
 use holdfast_link::net::process::Settings;
+use holdfast_link::rpc::forward::{self, Forward};
 use holdfast_link::rpc::{self, Caller, local};
 use holdfast_proto::services as wire;
+use holdfast_proto::session::Class;
 use holdfast_types::JobId;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tonic::service::Routes;
+use tower::ServiceExt;
 
-use crate::api::{self, Api, Who};
+use crate::api::{self, Api, Trouble, Who};
 use crate::attend::Attend;
 use crate::board::Board;
 use crate::manager::{Command, Manager};
@@ -62,12 +70,34 @@ pub trait Notes: Send + Sync {
     fn say(&self, text: &str);
 }
 
+/// How many jobs run at a time, and how long they are remembered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Backups of one client at a time.
+    pub backups_per_client: usize,
+    /// Jobs of one media server at a time.
+    pub jobs_per_media: usize,
+    /// So long jobs that are done stay in the catalog, in milliseconds; their images are not affected.
+    pub keep_jobs_millis: u64,
+}
+
+impl Default for Limits {
+    /// A client's disks are read once at a time; a media server has enough to do with 64; a year is looked back upon.
+    fn default() -> Self {
+        Self { backups_per_client: 1, jobs_per_media: 64, keep_jobs_millis: 366 * 24 * 3_600_000 }
+    }
+}
+
 /// How the role runs.
 pub struct Options {
     /// Where it keeps what it must know.
     pub state: PathBuf,
     /// Where it listens.
     pub listen: Vec<SocketAddr>,
+    /// How many jobs run at a time, and how long they are remembered.
+    pub limits: Limits,
+    /// Memory of all sessions, in bytes.
+    pub session_memory: Option<u64>,
     /// Program and version.
     pub program: String,
     /// Hears what there is to tell.
@@ -124,13 +154,13 @@ pub async fn run(
 ) -> Result<(), Error> {
     let _lock = site::lock(&options.state)?;
     let files = StateFiles::new(&options.state);
-    let (enrolled, lacking) = Enrolled::start(&files, &options.program, Settings::default())?;
+    let (enrolled, lacking) = Enrolled::start(&files, &options.program, settings(&options))?;
     lacking.iter().for_each(|lacking| options.notes.say(&lacking.to_string()));
     let office = site::open_office(&options.state, Arc::clone(&enrolled.revocations), SystemTime::now())?;
     let office = Arc::new(office);
     let media = media(&enrolled).map_err(Error::Media)?;
     let catalog = Catalog::open(&options.state.join("catalog.db")).await?;
-    let (manager, inbox, board) = manager(&options, &enrolled.identity, &office, &media, &catalog).await?;
+    let (manager, inbox, board) = manager(&options, &enrolled, &office, &media, &catalog).await?;
     let api = Api::new(&options, &enrolled.identity, &office, &catalog, &board, inbox.clone());
     let doors = Doors::new(api, &inbox, &media, &enrolled.identity);
     let socket =
@@ -146,7 +176,7 @@ pub async fn run(
     tokio::select! {
         () = manager.run_with(media, inbox) => {}
         () = doors.sessions(&enrolled) => {}
-        () = doors.local(socket) => {}
+        () = doors.local(socket, &enrolled) => {}
         () = doors.visitors(&enrolled) => {}
         error = enrolled.keep_self_renewed(office, |_| {}) => {
             notes.say(&format!("the certificate cannot be renewed any more: {error}"));
@@ -159,12 +189,17 @@ pub async fn run(
     Ok(())
 }
 
+fn settings(options: &Options) -> Settings {
+    let default = Settings::default();
+    Settings { memory: options.session_memory.unwrap_or(default.memory), ..default }
+}
+
 /// The manager with its inbox.
 struct Managing(Manager, mpsc::Receiver<Command>);
 
 async fn manager(
     options: &Options,
-    here: &Identity,
+    enrolled: &Enrolled,
     office: &Arc<Office>,
     media: &Arc<dyn LocalMedia>,
     catalog: &Catalog,
@@ -174,15 +209,18 @@ async fn manager(
     let mut manager = Manager {
         catalog: catalog.clone(),
         board: Arc::clone(&board),
-        orders: Orders::new(Arc::clone(office), here.site()),
+        orders: Orders::new(Arc::clone(office), enrolled.identity.site()),
+        link: Arc::clone(&enrolled.link),
         media: Arc::clone(media),
-        here: here.clone(),
+        here: enrolled.identity.clone(),
         begun: Instant::now(),
         incarnation: catalog.incarnation().await?,
         jobs: HashMap::new(),
         hosts: HashMap::new(),
         policies: policies(catalog).await?,
         marks: BTreeMap::new(),
+        limits: options.limits,
+        forgot: None,
         notes: Arc::clone(&options.notes),
     };
     manager.load().await?;
@@ -251,10 +289,16 @@ impl Doors {
     }
 
     /// Operators on this host.
-    async fn local(&self, socket: UnixListener) {
+    async fn local(&self, socket: local::Listener, enrolled: &Enrolled) {
         let places = Arc::new(Semaphore::new(VISITORS_MAX));
         let router = self.router.clone();
         let router = router.layer(Extension(Who::Operator)).layer(Extension(Caller(self.here.clone())));
+        let door = Arc::new(LocalDoor {
+            router,
+            here: self.here.clone(),
+            link: Arc::clone(&enrolled.link),
+            hosts: parking_lot::Mutex::default(),
+        });
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             // An error is of this one connection.
@@ -262,12 +306,15 @@ impl Doors {
                 tokio::task::yield_now().await;
                 continue;
             };
-            let router = router.clone();
+            let door = Arc::clone(&door);
             tokio::spawn(async move {
+                let service = service_fn(move |request| {
+                    let door = Arc::clone(&door);
+                    async move { Ok::<_, Infallible>(door.answer(request).await) }
+                });
                 let builder = auto::Builder::new(TokioExecutor::new());
                 // How a program's connection ended is that program's business.
-                let _ =
-                    builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).await;
+                let _ = builder.serve_connection(TokioIo::new(stream), service).await;
                 drop(place);
             });
         }
@@ -286,6 +333,38 @@ impl Doors {
             });
         }
         std::future::pending().await
+    }
+}
+
+/// The local socket: what is for another media server is handed on to it, in the name of this host.
+struct LocalDoor {
+    router: Router,
+    here: Identity,
+    link: Arc<Link>,
+    hosts: parking_lot::Mutex<HashMap<Identity, Arc<Forward>>>,
+}
+
+impl LocalDoor {
+    async fn answer(&self, request: http::Request<Incoming>) -> http::Response<Body> {
+        let other = local::wanted(request.uri(), &self.here).filter(|to| *to != self.here);
+        let Some(other) = other else {
+            return match self.router.clone().oneshot(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            };
+        };
+        let forward = {
+            let mut hosts = self.hosts.lock();
+            let made = || Arc::new(Forward::new(Arc::clone(&self.link), other.clone(), Class::Control));
+            Arc::clone(hosts.entry(other.clone()).or_insert_with(made))
+        };
+        match forward.ask(request.map(forward::body)).await {
+            Ok(response) => response.map(Body::new),
+            Err(error) => {
+                let next = "is the media server running, and can its port be reached from here?";
+                Trouble::unreached(error.to_string(), next).into_response()
+            }
+        }
     }
 }
 

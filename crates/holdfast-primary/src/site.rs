@@ -2,9 +2,8 @@
 //! by `holdfast primary init`; opened by each run.
 //!
 //! In the state directory: what an enrolled host has ([`StateFiles`]), the authority and its ledger besides, `catalog.db`, and
-//! `site.lock`, which a running primary server holds.
+//! `lock`, which a running primary server holds.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -12,7 +11,7 @@ use std::time::SystemTime;
 use holdfast_link::identity::registrar::{self, LedgerFile, Office};
 use holdfast_link::identity::{Authority, Credentials, Error as IdentityError, Identity, Revocations, files};
 use holdfast_link::net::enrolled::StateFiles;
-use rustix::fs::{FlockOperation, flock};
+use holdfast_link::net::state_lock::Lock;
 
 /// Why a site is not made, or not opened.
 #[derive(Debug, thiserror::Error)]
@@ -53,19 +52,12 @@ pub enum Error {
     Refused(String),
 }
 
-/// A lock that is held for as long as it is there.
-#[derive(Debug)]
-pub struct Lock(#[allow(dead_code)] File);
-
 /// Holds the state directory for one process.
 pub fn lock(state: &Path) -> Result<Lock, Error> {
-    let path = state.join("site.lock");
-    let opened = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = opened.map_err(|cause| Error::Io { path: path.clone(), cause })?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Lock(file)),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Busy(state.to_owned())),
-        Err(errno) => Err(Error::Io { path, cause: errno.into() }),
+    match Lock::take(state) {
+        Ok(Some(lock)) => Ok(lock),
+        Ok(None) => Err(Error::Busy(state.to_owned())),
+        Err(cause) => Err(Error::Io { path: state.to_owned(), cause }),
     }
 }
 
@@ -106,7 +98,7 @@ pub fn open_office(state: &Path, revocations: Arc<Revocations>, now: SystemTime)
     let site = credentials.identity().site().to_owned();
     let authority = files.load_authority(&site)?.ok_or_else(missing)?;
     let file = LedgerFile::new(files.ledger());
-    let ledger = file.load(&site).map_err(files::Error::from)?;
+    let ledger = file.load(&site)?;
     Ok(Office::open(authority, ledger, Box::new(file), revocations, now)?)
 }
 
@@ -118,7 +110,7 @@ fn open_office_with(
 ) -> Result<Office, Error> {
     let files = StateFiles::new(state).identity();
     let file = LedgerFile::new(files.ledger());
-    let ledger = file.load(site).map_err(files::Error::from)?;
+    let ledger = file.load(site)?;
     let revoked = holdfast_link::identity::Revoked::default();
     let list = files.revocations();
     let revocations = Revocations::open(site, authority.certificate(), Some(&list), &revoked);

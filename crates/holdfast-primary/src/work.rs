@@ -89,6 +89,9 @@ pub(crate) struct Restore {
     pub(crate) overwrite: u32,
     #[serde(default)]
     pub(crate) numeric_ids: bool,
+    /// With `latest`: the newest that was begun then or before, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) at: Option<u64>,
     /// Whose image it is: filled in here.
     #[serde(default)]
     pub(crate) owner: String,

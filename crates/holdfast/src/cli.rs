@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backup, cat, cleanup, client, diff, find, forget, hosts, images, jobs, key, ls, policy, primary, restore, token,
-    vault, verify,
+    backup, cat, cleanup, client, config, diff, find, forget, hosts, images, jobs, key, ls, media, policy,
+    primary, restore, token, vault, verify,
 };
 use crate::console::{Console, Style};
 use crate::errors::{Failure, Result, Status};
@@ -47,10 +47,12 @@ enum Command {
     Key(key::Args),
     Primary(primary::Args),
     Client(client::Args),
+    Media(media::Args),
     Token(token::Args),
     Hosts(hosts::Args),
     Policy(policy::Args),
     Jobs(jobs::Args),
+    Config(config::Args),
 }
 
 /// Reads the command line; ends the program with status 2 if it means nothing.
@@ -90,7 +92,7 @@ impl Cli {
             Command::Cleanup(args) => args.json,
             Command::Vault(args) => args.json(),
             Command::Key(args) => args.json(),
-            Command::Primary(_) | Command::Client(_) => false,
+            Command::Primary(_) | Command::Client(_) | Command::Media(_) | Command::Config(_) => false,
             Command::Token(args) => args.json(),
             Command::Hosts(args) => args.json(),
             Command::Policy(args) => args.json(),
@@ -115,10 +117,12 @@ impl Cli {
             Command::Key(args) => args.run(console),
             Command::Primary(args) => args.run(console),
             Command::Client(args) => args.run(console),
+            Command::Media(args) => args.run(console),
             Command::Token(args) => args.run(console),
             Command::Hosts(args) => args.run(console),
             Command::Policy(args) => args.run(console),
             Command::Jobs(args) => args.run(console),
+            Command::Config(args) => args.run(console),
         }
     }
 }

@@ -1,18 +1,19 @@
 //! Entries of an image as lines and as JSON, and going through a part of an image. What is wanted is the command's.
 
+use holdfast_client::depot::Error as DepotError;
 use holdfast_format::manifest::{Placed, ReadError};
 use holdfast_format::record::ImageRecord;
 use holdfast_types::{Entry, EntryFlags, Kind, Place, is_inside, place_of, sanitise};
-use holdfast_vault::{Error as VaultError, Vault};
 use serde::Serialize;
 
 use crate::console::Console;
 use crate::errors::{Failure, Result};
 use crate::json::PathText;
+use crate::library::Opened;
 use crate::time;
 
 /// An item of a manifest: an entry, or why some cannot be read.
-pub(crate) type Item = std::result::Result<Placed, ReadError<VaultError>>;
+pub(crate) type Item = std::result::Result<Placed, ReadError<DepotError>>;
 
 /// Which entries at and below a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,19 +25,18 @@ pub(crate) enum Depth {
 }
 
 /// The entry at a path. A directory above the roots has none.
-pub(crate) fn find(vault: &Vault, record: &ImageRecord, path: &[u8]) -> Result<Option<Placed>> {
-    vault.manifest(record.manifest).find(&place_of(path)).map_err(|error| unreadable(&error))
+pub(crate) fn find(image: &Opened, path: &[u8]) -> Result<Option<Placed>> {
+    image.manifest().find(&place_of(path)).map_err(|error| unreadable(&error))
 }
 
 /// The entries below a directory, in order.
 pub(crate) fn below<'a>(
-    vault: &'a Vault,
-    record: &ImageRecord,
+    image: &'a Opened,
     directory: &[u8],
     depth: Depth,
 ) -> impl Iterator<Item = Item> + use<'a> {
     let first = Place { directory: directory.to_vec(), name: Vec::new() };
-    let entries = vault.manifest(record.manifest).entries_from(&first);
+    let entries = image.manifest().entries_from(&first);
     let directory = directory.to_vec();
     entries.take_while(move |item| match item {
         Ok(placed) if depth == Depth::Inside => *placed.directory == *directory,
@@ -46,14 +46,14 @@ pub(crate) fn below<'a>(
 }
 
 /// Tells of a part of an image that cannot be read; what follows it still comes.
-pub(crate) fn tell_lost(console: &Console, record: &ImageRecord, error: &ReadError<VaultError>) {
+pub(crate) fn tell_lost(console: &Console, record: &ImageRecord, error: &ReadError<DepotError>) {
     let (ReadError::Source { entries, .. } | ReadError::Format { entries, .. }) = error;
     let number = entries.map_or("some".to_owned(), |entries| entries.to_string());
     console.trouble(&format!("{number} entries of image {} cannot be listed: {error}", record.image));
 }
 
 /// The failure that such an error is where nothing can be done without it.
-pub(crate) fn unreadable(error: &ReadError<VaultError>) -> Failure {
+pub(crate) fn unreadable(error: &ReadError<DepotError>) -> Failure {
     Failure::failed(
         format!("the list of entries cannot be read: {error}"),
         "`holdfast verify --read-data` names what is damaged and what that affects",

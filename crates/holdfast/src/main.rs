@@ -3,11 +3,13 @@
 
 mod cli;
 mod commands;
+mod config;
 mod console;
 mod errors;
 mod glob;
 mod json;
 mod keys;
+mod library;
 mod listing;
 mod open;
 mod out;

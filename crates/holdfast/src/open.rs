@@ -48,6 +48,11 @@ pub(crate) struct Chosen {
 }
 
 impl VaultArgs {
+    /// Whether somebody has chosen one.
+    pub(crate) fn is_named(&self) -> bool {
+        self.vault.is_some() || std::env::var_os("HOLDFAST_VAULT").is_some_and(|value| !value.is_empty())
+    }
+
     /// By the flag, the environment, or the default.
     pub(crate) fn choose(&self) -> Result<Chosen> {
         let state = State::find()?;

@@ -1,7 +1,7 @@
 //! What running a role takes, whichever it is: a runtime, a log, the signals that end it.
 
 use std::io::Write;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -25,9 +25,22 @@ pub(crate) fn host_name() -> Result<String> {
     Ok(name)
 }
 
-/// The default port of all addresses, of both versions of IP.
-pub(crate) fn everywhere() -> Vec<SocketAddr> {
-    vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT))]
+/// The default port of all addresses, of both versions of IP: a socket for each, since one for both would show IPv4 in the
+/// clothes of IPv6. A host without IPv6 has no use for the second.
+fn everywhere() -> Vec<SocketAddr> {
+    let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT));
+    let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT));
+    let has_v6 = std::fs::metadata("/proc/net/if_inet6").is_ok();
+    if has_v6 { vec![v4, v6] } else { vec![v4] }
+}
+
+/// Where a server listens: as the command line says, else as its settings do, else everywhere.
+pub(crate) fn listening(given: &[SocketAddr], configured: &[SocketAddr]) -> Vec<SocketAddr> {
+    match (given, configured) {
+        ([], []) => everywhere(),
+        ([], configured) => configured.to_vec(),
+        (given, _) => given.to_vec(),
+    }
 }
 
 /// The log of a role: lines on standard error, with the time.
@@ -48,6 +61,12 @@ impl holdfast_primary::Notes for Log {
     }
 }
 
+impl holdfast_media::role::Notes for Log {
+    fn say(&self, text: &str) {
+        Self::write(text);
+    }
+}
+
 impl holdfast_client::role::Notes for Log {
     fn say(&self, text: &str) {
         Self::write(text);
@@ -55,7 +74,9 @@ impl holdfast_client::role::Notes for Log {
 }
 
 /// Runs a role. It is given what is done when it is to end.
-pub(crate) fn run<F>(role: impl FnOnce(std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) -> F) -> Result<Status>
+pub(crate) fn run<F>(
+    role: impl FnOnce(std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) -> F,
+) -> Result<Status>
 where
     F: Future<Output = Result<()>>,
 {

@@ -4,7 +4,7 @@
 mod case;
 mod cases;
 mod hosts;
-pub(crate) mod jobs;
+mod jobs;
 mod options;
 mod pair;
 mod runner;
@@ -24,6 +24,9 @@ use options::Options;
 const SHORT_SCALE: u32 = 5;
 
 pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
+    if let ["jobs", rest @ ..] = words {
+        return jobs::run(root, rest);
+    }
     let options = Options::parse(words)?;
     let chosen = choose(&options)?;
     if options.list {

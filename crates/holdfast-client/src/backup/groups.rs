@@ -1,11 +1,13 @@
-//! Groups: filled in order with chunks that the depot lacks, then compressed and stored by several threads.
+//! Groups: filled in order with chunks that the depot lacks, then compressed and stored by several threads. Which of them are
+//! stored already is [`on_way`](super::on_way)'s to know.
 
 use crossbeam_channel::{Receiver, Sender};
 use holdfast_format::group::{CHUNKS_MAX, Compressor, Encoding, List};
 use holdfast_types::ChunkName;
 
-use super::Shared;
 use super::buffers::BUFFER_BYTES;
+use super::on_way::{self, OnWay};
+use super::shared::Shared;
 use crate::progress::Progress;
 
 /// Plain bytes of a group of file content: measured in docs/benchmarks.md. Larger groups compress better, and a
@@ -15,10 +17,16 @@ const CONTENT_BYTES: usize = BUFFER_BYTES;
 const NODE_BYTES: usize = 1 << 20;
 
 /// A group that is full, not compressed yet.
-pub(crate) struct PlainGroup {
+struct PlainGroup {
     chunks: Vec<(ChunkName, u32)>,
     bytes: Vec<u8>,
     nodes: bool,
+}
+
+/// A group on its way to those who store.
+pub(crate) struct Handed {
+    group: PlainGroup,
+    on_way: on_way::One,
 }
 
 /// Fills groups of one kind.
@@ -26,11 +34,11 @@ pub(crate) struct Filler<'a> {
     shared: &'a Shared<'a>,
     group: PlainGroup,
     bytes_max: usize,
-    out: Sender<PlainGroup>,
+    out: Sender<Handed>,
 }
 
 impl<'a> Filler<'a> {
-    pub(crate) fn new(shared: &'a Shared<'a>, nodes: bool, out: Sender<PlainGroup>) -> Self {
+    pub(crate) fn new(shared: &'a Shared<'a>, nodes: bool, out: Sender<Handed>) -> Self {
         let bytes_max = if nodes { NODE_BYTES } else { CONTENT_BYTES };
         Self { shared, group: PlainGroup { chunks: Vec::new(), bytes: Vec::new(), nodes }, bytes_max, out }
     }
@@ -53,7 +61,7 @@ impl<'a> Filler<'a> {
     /// Hands over a buffer whose chunks are all lacking, as a group of its own.
     pub(crate) fn push_whole(&mut self, chunks: Vec<(ChunkName, u32)>, bytes: Vec<u8>) -> Option<()> {
         self.flush()?;
-        self.out.send(PlainGroup { chunks, bytes, nodes: self.group.nodes }).ok()
+        self.hand_over(PlainGroup { chunks, bytes, nodes: self.group.nodes })
     }
 
     /// Hands over what there is.
@@ -62,19 +70,25 @@ impl<'a> Filler<'a> {
             return Some(());
         }
         let next = PlainGroup { chunks: Vec::new(), bytes: Vec::new(), nodes: self.group.nodes };
-        self.out.send(std::mem::replace(&mut self.group, next)).ok()
+        let group = std::mem::replace(&mut self.group, next);
+        self.hand_over(group)
+    }
+
+    fn hand_over(&self, group: PlainGroup) -> Option<()> {
+        self.out.send(Handed { group, on_way: OnWay::begin(&self.shared.on_way) }).ok()
     }
 }
 
 /// A thread that compresses and stores.
-pub(crate) fn run(shared: &Shared<'_>, groups: &Receiver<PlainGroup>) {
+pub(crate) fn run(shared: &Shared<'_>, groups: &Receiver<Handed>) {
     let mut storer = match Compressor::new() {
         Ok(compressor) => Storer { shared, compressor, compressed: Vec::new() },
         Err(error) => return shared.fail(error.into()),
     };
-    for group in groups {
-        if let Err(error) = storer.store(group) {
-            return shared.fail(error);
+    for Handed { group, on_way } in groups {
+        match storer.store(group) {
+            Ok(()) => on_way.stored(),
+            Err(error) => return shared.fail(error),
         }
     }
 }
@@ -95,16 +109,5 @@ impl Storer<'_> {
         Progress::add(&self.shared.progress.bytes_added, bytes);
         Progress::add(&self.shared.progress.chunks_new, list.chunks.len() as u64);
         Ok(())
-    }
-}
-
-/// The thread that makes checkpoints when told to: the disk works while the others go on.
-pub(crate) fn run_checkpoints(shared: &Shared<'_>, ticks: &Receiver<()>) {
-    for () in ticks {
-        if let Err(error) =
-            shared.depot.checkpoint(None).map(|bytes| Progress::add(&shared.progress.bytes_added, bytes))
-        {
-            return shared.fail(error.into());
-        }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   walk ─▶ match ─▶ read (several) ─▶ assemble ─▶ compress and put (several)
-//!             ▲                           │
-//!    last image's entries                 └─▶ checkpoint, every so often
+//!             ▲                           │                      │
+//!    checkpoint, last image               └─▶ checkpoint  ◀──────┘ when all before it are put
 //! ```
 //!
 //! Each arrow is a bounded queue, each word a thread. Entries keep their order from the walk to the manifest; only
@@ -15,19 +15,29 @@
 //! | `old` | what did an earlier image, or a checkpoint, have at this place? |
 //! | `links` | which names are of the same file? |
 //! | `read` | what chunks do files consist of? |
+//! | `output` | how do readers tell? |
 //! | `assemble` | in which order do chunks and entries become groups and manifest nodes? |
-//! | `groups` | how are groups filled, compressed and stored? |
+//! | `checkpoint` | when is a checkpoint made, and what is in it? |
+//! | `nodes` | which nodes are lacking? |
+//! | `groups`, `on_way` | how are groups filled, compressed and stored, and which are? |
 //! | `buffers` | where do the bytes stand meanwhile? |
+//! | `shared`, `stop` | what do the threads share, and how does one end all? |
 //!
 //! Making the image record of the result is the caller's.
 
 mod assemble;
 mod buffers;
+mod checkpoint;
 mod groups;
 mod links;
+mod nodes;
 mod old;
+mod on_way;
+mod output;
 mod plan;
 mod read;
+mod shared;
+mod stop;
 
 use std::sync::Arc;
 use std::thread::{Scope, ScopedJoinHandle};
@@ -41,6 +51,8 @@ use holdfast_types::{Fault, Timestamp};
 use parking_lot::Mutex;
 
 use buffers::Buffers;
+use on_way::OnWay;
+use shared::Shared;
 
 use crate::cancel::CancelFlag;
 use crate::depot::{Error as DepotError, WriteDepot};
@@ -49,8 +61,10 @@ use crate::source::{Root, Selector, Walk, YOUNG};
 
 /// A manifest to compare with.
 pub struct Parent<'a> {
-    /// Where its manifest is read from.
+    /// Where its manifest is read from, in order.
     pub source: &'a (dyn NodeSource<Error = DepotError> + Sync),
+    /// And where from, a few nodes here and there, while that goes on.
+    pub by_name: &'a (dyn NodeSource<Error = DepotError> + Sync),
     /// Its manifest.
     pub manifest: Option<ManifestRoot>,
     /// It is a checkpoint of the same job, not an image: what it holds was read by this job.
@@ -79,7 +93,8 @@ pub struct Options {
     pub rehash: bool,
     /// Read and store nothing, only count.
     pub dry_run: bool,
-    /// Make what was stored durable and known at least so often, so that an interrupted job loses little.
+    /// Make a checkpoint at least so often, if anything was done, so that an interrupted job loses little. Where nobody
+    /// would go on from one, only what was stored is made durable.
     pub checkpoint_every: Duration,
     /// And after so many bytes of lacking chunks.
     pub checkpoint_bytes: u64,
@@ -155,49 +170,6 @@ impl std::fmt::Debug for Job<'_> {
     }
 }
 
-/// What the threads of one run share.
-pub(crate) struct Shared<'a> {
-    pub(crate) depot: &'a dyn WriteDepot,
-    pub(crate) domain: &'a Domain,
-    pub(crate) options: &'a Options,
-    pub(crate) progress: &'a Progress,
-    /// When the run began, before anything was looked at.
-    pub(crate) began: Timestamp,
-    /// Memory for file content on its way.
-    pub(crate) buffers: Buffers,
-    cancel: &'a CancelFlag,
-    watcher: &'a dyn Watcher,
-    faults: Mutex<Vec<Fault>>,
-    /// The first failure: the others follow from it.
-    failure: Mutex<Option<Error>>,
-}
-
-impl Shared<'_> {
-    /// Reports an entry in trouble. The run goes on.
-    pub(crate) fn fault(&self, fault: Fault) {
-        Progress::add(&self.progress.errors, 1);
-        self.watcher.fault(&fault);
-        let mut faults = self.faults.lock();
-        if faults.len() < holdfast_format::record::FAULTS_MAX {
-            faults.push(fault);
-        }
-    }
-
-    /// Whether the run was cancelled: then that is why it ends.
-    pub(crate) fn is_cancelled(&self) -> bool {
-        let cancelled = self.cancel.is_cancelled();
-        if cancelled {
-            self.fail(DepotError::Cancelled.into());
-        }
-        cancelled
-    }
-
-    /// Records why the run ends. The thread that calls it returns, its queues close, and all others follow.
-    pub(crate) fn fail(&self, error: Error) {
-        self.failure.lock().get_or_insert(error);
-    }
-}
-
 /// Runs a backup up to the point where its image can be committed.
 pub fn run(job: &Job<'_>, selection: (Selector, &[Root])) -> Result<Outcome, Error> {
     let Job { depot, domain, parents, options, progress, watcher, cancel } = *job;
@@ -208,6 +180,7 @@ pub fn run(job: &Job<'_>, selection: (Selector, &[Root])) -> Result<Outcome, Err
         progress,
         began: Timestamp::from(SystemTime::now()),
         buffers: Buffers::default(),
+        on_way: Arc::new(OnWay::default()),
         cancel,
         watcher,
         faults: Mutex::default(),
@@ -249,8 +222,8 @@ fn threads(shared: &Shared<'_>, parents: &[Parent<'_>], walk: Walk) -> Result<Op
         drop((tasks, groups));
         let (retries_out, retries) = bounded(1);
         spawn(scope, "read-again", move || read::run(shared, &retries))?;
-        spawn(scope, "checkpoint", move || groups::run_checkpoints(shared, &checkpoints))?;
-        let assembler = assemble::Assembler::new(shared, groups_out, retries_out, checkpoints_out);
+        spawn(scope, "checkpoint", move || checkpoint::run(shared, &checkpoints))?;
+        let assembler = assemble::Assembler::new((shared, parents), groups_out, retries_out, checkpoints_out);
         let assembled = spawn(scope, "assemble", move || assembler.run(order))?;
         match assembled.join() {
             Ok(manifest) => Ok(manifest),
@@ -266,6 +239,3 @@ fn spawn<'scope, T: Send + 'scope>(
 ) -> std::io::Result<ScopedJoinHandle<'scope, T>> {
     std::thread::Builder::new().name(name.into()).spawn_scoped(scope, body)
 }
-
-/// A directory's path, shared by its entries.
-pub(crate) type SharedPath = Arc<[u8]>;

@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
-use holdfast_format::manifest::{Placed, Reader};
+use holdfast_format::manifest::{Placed, ReadResult, Reader};
 use holdfast_types::{Content, Entry, Piece};
 
 use super::Parent;
+use crate::depot::Error as DepotError;
 
 /// Entries that are handed over together.
 const BATCH: usize = 256;
@@ -53,25 +54,27 @@ impl<'a> Old<'a> {
             }
         }
     }
+}
 
-    /// Gives every piece of a content, each list before what it holds, until `each` says no. False if it did, or if a
-    /// list cannot be read.
+impl Parent<'_> {
+    /// Gives every piece of a content, each list before what it holds, until `each` says no, which ends it, or a list
+    /// cannot be read, which is given.
     pub(crate) fn all_pieces<E>(
         &self,
         content: &Content,
         each: &mut dyn FnMut(&Piece) -> Result<(), E>,
-    ) -> Result<bool, E> {
+    ) -> Result<ReadResult<(), DepotError>, E> {
         if content.depth == 0 {
             content.pieces.iter().try_for_each(each)?;
-            return Ok(true);
+            return Ok(Ok(()));
         }
-        let reader = Reader::new(&self.parent.source, None);
+        let reader = Reader::new(&self.source, None);
         for piece in reader.pieces(content).with_lists() {
             match piece {
                 Ok(piece) => each(&piece)?,
-                Err(_) => return Ok(false),
+                Err(error) => return Ok(Err(error)),
             }
         }
-        Ok(true)
+        Ok(Ok(()))
     }
 }

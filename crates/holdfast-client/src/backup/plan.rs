@@ -1,7 +1,8 @@
 //! Compares the walk with the last image: which entries are as they were, and which must be read.
 //!
 //! A file counts as unchanged if size, mtime, ctime and inode number are the same (docs/backup.md says why each), and
-//! if the depot still has every chunk of it: so a vault that lost some is healed by the next backup.
+//! if the depot still has every chunk of it: so a vault that lost some is healed by the next backup. A file in the middle of
+//! which a checkpoint was made is read on from there, under the same conditions.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,8 +12,9 @@ use holdfast_types::{ChunkName, Content, Entry, EntryFlags, Fault, Kind, Metadat
 
 use super::links::Links;
 use super::old::Old;
-use super::read::{Output, Task};
-use super::{Error, Shared, SharedPath};
+use super::output::{Output, Reached, Task, Wanted};
+use super::shared::{Shared, SharedPath};
+use super::{Error, Parent};
 use crate::source::{Batch, Directory, Found, Walk};
 
 /// Bytes of files, and number of files, that one task of a reader has: enough to be worth a message, little enough
@@ -32,8 +34,34 @@ pub(crate) enum Action {
     Keep(Content, usize),
     /// Its content, or what else it has, must be read.
     Read,
+    /// Its content must be read behind this one, if it is the same file still; else all of it.
+    GoOn(Box<Begun>),
     /// It is another name of a file that came before.
     Link,
+}
+
+/// What an earlier attempt has read of a file.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    pub(crate) content: Content,
+    /// In which of the manifests that was found.
+    pub(crate) parent: usize,
+    pub(crate) from: Reached,
+}
+
+impl Action {
+    /// What it rests on, and in which of the manifests that was found.
+    fn content(&self) -> Option<(&Content, usize)> {
+        match self {
+            Self::Keep(content, parent) => Some((content, *parent)),
+            Self::GoOn(begun) => Some((&begun.content, begun.parent)),
+            Self::Read | Self::Link => None,
+        }
+    }
+
+    fn is_read(&self) -> bool {
+        matches!(self, Self::Read | Self::GoOn(_))
+    }
 }
 
 /// An entry, and what is done about it.
@@ -107,7 +135,7 @@ impl<'a> Planner<'a> {
                 batch.entries.into_iter().map(|found| self.plan_one(&path, found)).collect();
             self.entries += entries.len();
             for entry in &entries {
-                if let Action::Keep(content, _) = &entry.action {
+                if let Some((content, _)) = entry.action.content() {
                     self.any_kept = true;
                     self.pieces += content.pieces.len();
                 }
@@ -136,7 +164,7 @@ impl<'a> Planner<'a> {
             for entry in &mut entries {
                 // One that is kept stays so: other names that are new may refer to it.
                 let came = self.links.meet(&entry.metadata, || ()).is_some();
-                if came && matches!(entry.action, Action::Read) {
+                if came && entry.action.is_read() {
                     entry.action = Action::Link;
                 }
             }
@@ -152,22 +180,25 @@ impl<'a> Planner<'a> {
         for (number, old) in self.old.iter_mut().enumerate() {
             let Some(entry) = old.entry(path, &found.name) else { continue };
             let trusted = old.parent.is_checkpoint || !rehash;
-            if matches!(action, Action::Read) && trusted && is_unchanged(&entry, &found.metadata) {
+            if action.is_read() && trusted && is_unchanged(&entry, &found.metadata) {
                 found.metadata.xattrs = entry.metadata.xattrs;
                 found.metadata.link_target = entry.metadata.link_target;
                 action = Action::Keep(entry.content, number);
+            } else if matches!(action, Action::Read) && can_go_on(old.parent, &entry, &found.metadata) {
+                let from = Reached { dev: entry.metadata.dev, offset: entry.content.length() };
+                action = Action::GoOn(Box::new(Begun { content: entry.content, parent: number, from }));
             }
         }
         Planned { name: found.name, metadata: found.metadata, action }
     }
 
-    /// Asks for the chunks of all kept files. A file that lacks one is read.
+    /// Asks for the chunks of all that is not read, or not from its beginning. A file that lacks one is read.
     fn keep_only_what_is_there(&self, waiting: &mut [Waiting]) -> Result<(), Error> {
         let mut asked = Asked::default();
         for (number, batch) in waiting.iter().enumerate() {
             for (at, entry) in batch.entries.iter().enumerate() {
-                if let Action::Keep(content, old) = &entry.action
-                    && !self.ask_for(content, *old, (number, at), &mut asked)?
+                if let Some((content, old)) = entry.action.content()
+                    && !self.ask_for(content, old, (number, at), &mut asked)?
                 {
                     asked.lacking.insert((number, at));
                 }
@@ -189,7 +220,8 @@ impl<'a> Planner<'a> {
         asked: &mut Asked,
     ) -> Result<bool, Error> {
         let Some(old) = self.old.get(old) else { return Ok(false) };
-        old.all_pieces(content, &mut |piece| asked.add(piece, owner, self.shared))
+        let read = old.parent.all_pieces(content, &mut |piece| asked.add(piece, owner, self.shared))?;
+        Ok(read.is_ok())
     }
 }
 
@@ -220,11 +252,22 @@ impl Asked {
     }
 }
 
-/// Whether an entry is as it was. What was doubtful then is read again now.
+/// What is doubtful is read again.
+const DOUBTFUL: u32 = EntryFlags::CHANGED | EntryFlags::YOUNG | EntryFlags::PARTIAL;
+
+/// Whether an entry is as it was, and whole.
 fn is_unchanged(old: &Entry, new: &Metadata) -> bool {
-    let doubtful = EntryFlags::CHANGED | EntryFlags::YOUNG | EntryFlags::PARTIAL;
-    old.flags.0 & doubtful == 0
-        && old.metadata.kind == new.kind
+    old.flags.0 & (DOUBTFUL | EntryFlags::UNFINISHED) == 0 && looks_the_same(old, new)
+}
+
+/// Whether what was read of a file is good still. The device is compared when it is opened: the walk does not keep it.
+fn can_go_on(parent: &Parent<'_>, old: &Entry, new: &Metadata) -> bool {
+    let begun = old.flags.has(EntryFlags::UNFINISHED) && old.flags.0 & DOUBTFUL == 0;
+    parent.is_checkpoint && begun && !old.content.pieces.is_empty() && looks_the_same(old, new)
+}
+
+fn looks_the_same(old: &Entry, new: &Metadata) -> bool {
+    old.metadata.kind == new.kind
         && old.metadata.size == new.size
         && old.metadata.mtime == new.mtime
         && old.metadata.ctime == new.ctime
@@ -245,7 +288,7 @@ fn hand_on(
         let (mut bytes, mut files) = (0, 0);
         while bytes < TASK_BYTES && files < TASK_FILES {
             let Some(entry) = planned.next() else { break };
-            if matches!(entry.action, Action::Read) {
+            if entry.action.is_read() {
                 files += 1;
                 bytes += if entry.metadata.kind == Kind::File { entry.metadata.size } else { 0 };
             }
@@ -254,10 +297,7 @@ fn hand_on(
         let mut output = None;
         if files > 0 {
             let (out, outputs) = bounded(2);
-            let wanted = entries.iter().filter(|entry| matches!(entry.action, Action::Read));
-            let wanted = wanted
-                .map(|entry| Found { name: entry.name.clone(), metadata: entry.metadata.clone() })
-                .collect();
+            let wanted = entries.iter().filter(|entry| entry.action.is_read()).map(wanted).collect();
             tasks.send(Task { directory: Arc::clone(directory), entries: wanted, out }).ok()?;
             output = Some(outputs);
         }
@@ -265,6 +305,11 @@ fn hand_on(
         order.send(Step { directory: Arc::clone(path), handle, entries, output }).ok()?;
     }
     Some(())
+}
+
+fn wanted(entry: &Planned) -> Wanted {
+    let from = if let Action::GoOn(begun) = &entry.action { Some(begun.from) } else { None };
+    Wanted { found: Found { name: entry.name.clone(), metadata: entry.metadata.clone() }, from }
 }
 
 /// A fault of an entry in a directory.

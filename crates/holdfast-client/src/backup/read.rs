@@ -6,11 +6,11 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crossbeam_channel::{Receiver, Sender};
-use holdfast_types::{ChunkName, EntryFlags, Kind, Metadata, Timestamp};
+use crossbeam_channel::Receiver;
+use holdfast_types::{ChunkName, EntryFlags, Kind, Timestamp};
 
-use super::Shared;
-use crate::depot::Pending;
+use super::output::{Event, Opened, Output, Reached, Read, Task, Wanted};
+use super::shared::Shared;
 use crate::progress::Progress;
 use crate::source::{
     Directory, Extent, Found, Outcome, ReadFault, SourceFile, complete, is_young, open_file, stat,
@@ -18,61 +18,6 @@ use crate::source::{
 
 /// Bytes after which an output is handed over at the end of a file; a larger file fills the buffer.
 const OUTPUT_BYTES: usize = 1 << 20;
-
-/// Entries of one directory that must be read, in order.
-pub(crate) struct Task {
-    pub(crate) directory: Arc<Directory>,
-    pub(crate) entries: Vec<Found>,
-    pub(crate) out: Sender<Output>,
-}
-
-/// A part of what was read.
-pub(crate) struct Output {
-    /// The chunks, one after another, and behind them anything.
-    pub(crate) buffer: Vec<u8>,
-    /// Bytes of the chunks.
-    pub(crate) used: usize,
-    /// What they belong to.
-    pub(crate) events: Vec<Event>,
-    /// The depot's answer about the chunks, asked for when the part was read: which must be sent?
-    pub(crate) lacking: Pending<Vec<bool>>,
-}
-
-impl Output {
-    fn new(buffer: Vec<u8>, events: usize) -> Self {
-        let lacking = Pending::here(Ok(Vec::new()));
-        Self { buffer, used: 0, events: Vec::with_capacity(events), lacking }
-    }
-
-    /// Name and length of each chunk.
-    pub(crate) fn chunks(&self) -> impl Iterator<Item = (ChunkName, u32)> {
-        self.events.iter().filter_map(|event| match event {
-            Event::Chunk(name, length) => Some((*name, *length)),
-            _ => None,
-        })
-    }
-}
-
-/// What was found, in order.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// The next chunk of the current entry, so many bytes of the buffer.
-    Chunk(ChunkName, u32),
-    /// A hole in the current entry.
-    Hole(u64),
-    /// The current entry is done.
-    End(Box<Read>),
-}
-
-/// What is known of an entry after reading it.
-#[derive(Debug)]
-pub(crate) struct Read {
-    /// `None`: it could not be read at all, and is not in the image.
-    pub(crate) metadata: Option<Metadata>,
-    pub(crate) flags: EntryFlags,
-    /// What was wrong.
-    pub(crate) faults: Vec<String>,
-}
 
 /// A thread that reads.
 pub(crate) fn run(shared: &Shared<'_>, tasks: &Receiver<Task>) {
@@ -92,11 +37,11 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// `None` when nobody wants the output.
     fn task(&mut self, task: &Task) -> Option<()> {
-        for found in &task.entries {
+        for wanted in &task.entries {
             if self.shared.is_cancelled() {
                 return None;
             }
-            let read = self.entry(task, found)?;
+            let read = self.entry(task, wanted)?;
             self.output.events.push(Event::End(Box::new(read)));
             if self.output.used >= OUTPUT_BYTES {
                 self.flush(task, 0)?;
@@ -106,12 +51,12 @@ impl Reader<'_> {
     }
 
     /// One entry. What was replaced since it was listed, as most programs save their files, is looked at once more.
-    fn entry(&mut self, task: &Task, found: &Found) -> Option<Read> {
+    fn entry(&mut self, task: &Task, wanted: &Wanted) -> Option<Read> {
         let (directory, young) = (&task.directory, self.shared.options.young);
         let again;
-        let mut found = found;
+        let mut found = &wanted.found;
         if found.metadata.kind == Kind::File && !self.shared.options.dry_run {
-            match self.file(task, found)? {
+            match self.file(task, found, wanted.from)? {
                 Ok(read) => return Some(read),
                 Err(ReadFault::Replaced) => {}
                 Err(fault) => return Some(missing(&fault)),
@@ -127,7 +72,7 @@ impl Reader<'_> {
         }
         match found.metadata.kind {
             Kind::File if self.shared.options.dry_run => Some(self.pretend(found)),
-            Kind::File => Some(self.file(task, found)?.unwrap_or_else(|fault| missing(&fault))),
+            Kind::File => Some(self.file(task, found, None)?.unwrap_or_else(|fault| missing(&fault))),
             _ => Some(other(directory, found, self.shared.began, young)),
         }
     }
@@ -154,8 +99,8 @@ impl Reader<'_> {
         task.out.send(output).ok()
     }
 
-    /// A file. `None` when nobody wants the output.
-    fn file(&mut self, task: &Task, found: &Found) -> Option<Result<Read, ReadFault>> {
+    /// A file, from where an earlier attempt has come if it is the same still. `None` when nobody wants the output.
+    fn file(&mut self, task: &Task, found: &Found, from: Option<Reached>) -> Option<Result<Read, ReadFault>> {
         let before = Timestamp::from(SystemTime::now());
         let mut file = match open_file(&task.directory, &found.name, &found.metadata) {
             Ok(file) => file,
@@ -166,20 +111,23 @@ impl Reader<'_> {
         if metadata.owner.uid == found.metadata.owner.uid && metadata.owner.gid == found.metadata.owner.gid {
             metadata.owner = Arc::clone(&found.metadata.owner);
         }
+        if from.is_some_and(|from| file.go_on_at(from.offset, &found.metadata, from.dev)) {
+            self.output.events.push(Event::GoesOn);
+        }
         let (mut flags, mut faults) = (EntryFlags::default(), Vec::new());
+        if is_young(metadata.ctime, before, self.shared.options.young) {
+            flags = flags.with(EntryFlags::YOUNG);
+        }
         if let Err(fault) = file.complete(&mut metadata) {
             flags = flags.with(EntryFlags::PARTIAL);
             faults.push(fault.to_string());
         }
-        match self.content(task, &mut file)? {
-            Ok(()) => {}
-            Err(fault) => {
-                flags = flags.with(EntryFlags::PARTIAL);
-                faults.push(fault.to_string());
-            }
-        }
-        if is_young(metadata.ctime, before, self.shared.options.young) {
-            flags = flags.with(EntryFlags::YOUNG);
+        let opened = Opened { metadata, flags };
+        let read = self.content(task, &mut file, &opened)?;
+        let Opened { metadata, .. } = opened;
+        if let Err(fault) = read {
+            flags = flags.with(EntryFlags::PARTIAL);
+            faults.push(fault.to_string());
         }
         if file.finish() == Outcome::Changed {
             flags = flags.with(EntryFlags::CHANGED);
@@ -189,12 +137,22 @@ impl Reader<'_> {
     }
 
     /// Reads and cuts. Chunks begin anew after a hole. `None` when nobody wants the output.
-    fn content(&mut self, task: &Task, file: &mut SourceFile) -> Option<Result<(), ReadFault>> {
+    fn content(
+        &mut self,
+        task: &Task,
+        file: &mut SourceFile,
+        opened: &Opened,
+    ) -> Option<Result<(), ReadFault>> {
         let mut filled = self.output.used;
+        let mut told = None;
         loop {
             if filled == self.output.buffer.len() {
                 self.cut(filled, false);
                 filled -= self.output.used;
+                if self.shared.depot.keeps_checkpoints() {
+                    let opened = told.get_or_insert_with(|| Arc::new(opened.on_device(file.device())));
+                    self.output.goes_on = Some(Arc::clone(opened));
+                }
                 self.flush(task, filled)?;
             }
             match file.next(&mut self.output.buffer[filled..]) {

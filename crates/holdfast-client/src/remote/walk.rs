@@ -73,6 +73,8 @@ pub struct WalkSource {
     root: Root,
     naming: NamingKey,
     lacking: Arc<Lacking>,
+    /// Whether it is read in order, but for some.
+    in_order: bool,
     state: Mutex<State>,
 }
 
@@ -102,7 +104,12 @@ impl WalkSource {
         (root, naming): (Root, NamingKey),
         lacking: Arc<Lacking>,
     ) -> Self {
-        Self { line, ticket, attempt, root, naming, lacking, state: Mutex::default() }
+        Self { line, ticket, attempt, root, naming, lacking, in_order: true, state: Mutex::default() }
+    }
+
+    /// The same for who needs a few nodes here and there: each is asked for by name.
+    pub fn by_name(self) -> Self {
+        Self { in_order: false, ..self }
     }
 
     fn open(&self) -> Result<Streaming<services::Node>, Error> {
@@ -163,7 +170,7 @@ impl WalkSource {
     }
 
     fn find(&self, state: &mut State, name: &ChunkName) -> Result<Bytes, Error> {
-        if *name == self.root.name && !state.kept.contains_key(name) {
+        if self.in_order && *name == self.root.name && !state.kept.contains_key(name) {
             // A reader begins (anew): those who read a manifest twice go through it in order twice.
             state.stream = Some(self.open()?);
         }

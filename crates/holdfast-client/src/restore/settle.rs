@@ -35,7 +35,8 @@ pub(super) fn tell(site: &Site<'_>, directory: &[u8], entry: &Entry, ended: Ende
             if matches!(ended, Ended::Unchanged) {
                 report.unchanged.fetch_add(1, Relaxed);
             }
-            if entry.flags.has(EntryFlags::PARTIAL) || entry.flags.has(EntryFlags::CHANGED) {
+            let short = EntryFlags::PARTIAL | EntryFlags::CHANGED | EntryFlags::UNFINISHED;
+            if entry.flags.0 & short != 0 {
                 report.shortfalls.partial.fetch_add(1, Relaxed);
             }
             report.done(entry);

@@ -10,10 +10,9 @@ use holdfast_link::net::enrol;
 use holdfast_link::net::enrolled::{self, StateFiles};
 use holdfast_link::net::host::Place;
 use holdfast_link::net::reach::enrol_at;
+use holdfast_link::net::state_lock::Lock;
 use holdfast_link::net::stream::AnyNetwork;
 use holdfast_link::net::tcp::Tcp;
-
-use super::lock::Lock;
 
 /// Why the host is not enrolled.
 #[derive(Debug, thiserror::Error)]
@@ -79,13 +78,19 @@ pub async fn enroll(
     // Before anything is asked or written.
     let identity = Identity::new(token.site(), role, &name)?;
     let in_state = |cause| Error::State { path: state.to_owned(), cause };
+    let files = StateFiles::new(state);
+    let is_new = || match files.identity().load()? {
+        Some(credentials) => {
+            let identity = credentials.identity().clone();
+            Err(Error::Already { state: state.to_owned(), identity })
+        }
+        None => Ok(()),
+    };
+    // Asked before the lock too: who runs is enrolled, and that says more.
+    is_new()?;
     let lock = Lock::take(state).map_err(in_state)?;
     let _lock = lock.ok_or_else(|| Error::InUse(state.to_owned()))?;
-    let files = StateFiles::new(state);
-    if let Some(credentials) = files.identity().load()? {
-        let identity = credentials.identity().clone();
-        return Err(Error::Already { state: state.to_owned(), identity });
-    }
+    is_new()?;
     // First, so that a host that is enrolled knows where.
     files.store_places(primary)?;
     let key = files.identity().enrolling_key()?;

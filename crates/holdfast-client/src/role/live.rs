@@ -184,6 +184,7 @@ impl Live {
             bytes_expected: self.progress.bytes_expected.load(Relaxed),
             current: String::new(),
             outage_since_millis: self.outage_since_millis(),
+            checkpoints: self.progress.checkpoints.load(Relaxed),
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use holdfast_link::identity::{Identity, Role};
+use holdfast_link::identity::Identity;
 use holdfast_link::net::clock::after;
 use holdfast_link::net::link::Link;
 use holdfast_link::rpc::forward::{self, Body, Forward};
@@ -23,8 +23,6 @@ use hyper_util::server::conn::auto;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 
-/// Names the host that a request is for, if that is not the primary server.
-pub const TO: &str = "holdfast-to";
 /// Programs that ask at one time.
 const VISITORS_MAX: usize = 64;
 /// Hosts that are asked through the socket.
@@ -72,9 +70,8 @@ struct Door {
 }
 
 impl Door {
-    async fn answer(&self, mut request: http::Request<Incoming>) -> http::Response<Body> {
-        let to = request.headers_mut().remove(TO);
-        let Some(to) = wanted(to.as_ref(), &self.primary) else {
+    async fn answer(&self, request: http::Request<Incoming>) -> http::Response<Body> {
+        let Some(to) = holdfast_link::rpc::local::wanted(request.uri(), &self.primary) else {
             let cause = "the request is for no server of this site";
             return trouble(
                 http::StatusCode::BAD_REQUEST,
@@ -102,13 +99,6 @@ impl Door {
     }
 }
 
-/// The host that a request is for: one that serves, of this site.
-fn wanted(to: Option<&http::HeaderValue>, primary: &Identity) -> Option<Identity> {
-    let Some(to) = to else { return Some(primary.clone()) };
-    let to: Identity = to.to_str().ok()?.parse().ok()?;
-    (to.site() == primary.site() && to.role() != Role::Client).then_some(to)
-}
-
 /// An answer of this host's own, as the primary server's API gives errors.
 fn trouble(status: http::StatusCode, cause: &str, next: &str) -> http::Response<Body> {
     let text = serde_json::json!({ "error": cause, "next": next, "code": "local" }).to_string();
@@ -119,20 +109,4 @@ fn trouble(status: http::StatusCode, cause: &str, next: &str) -> http::Response<
         .headers_mut()
         .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn requests_are_for_servers_of_this_site() {
-        let primary = Identity::primary("lab").unwrap();
-        let to = |text: &str| wanted(Some(&http::HeaderValue::from_str(text).unwrap()), &primary);
-        assert_eq!(wanted(None, &primary), Some(primary.clone()));
-        assert_eq!(to("holdfast://lab/media/store1").unwrap().host(), "store1");
-        for bad in ["holdfast://lab/client/web2", "holdfast://other/media/store1", "store1", ""] {
-            assert_eq!(to(bad), None, "{bad}");
-        }
-    }
 }

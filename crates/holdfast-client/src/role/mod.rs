@@ -14,8 +14,7 @@
 //! | `stop` | why is an attempt to end? |
 //! | `command` | how do the policy's commands run? |
 //! | `group`, `output` | how do they end with all that they have started, and what did they say? |
-//! | [`local`] | what may programs on this host ask? |
-//! | `lock` | is this the only process of its state directory? |
+//! | `local` | what may programs on this host ask? |
 //! | `enroll` | how does a host become one of a site? |
 //! | `text` | how long may a text be? |
 
@@ -27,8 +26,7 @@ mod enroll;
 mod group;
 mod key;
 mod live;
-pub mod local;
-mod lock;
+mod local;
 mod outcome;
 mod output;
 mod request;
@@ -48,6 +46,7 @@ use holdfast_link::net::enrolled::{self, Enrolled, StateFiles};
 use holdfast_link::net::link::Link;
 use holdfast_link::net::process::Settings;
 use holdfast_link::net::renewal::Event;
+use holdfast_link::net::state_lock::Lock;
 use holdfast_link::rpc::attend::{self, Attendant, Reports};
 use holdfast_proto::services::{Order, Report, Start, order::Order as What};
 use tokio::task::JoinSet;
@@ -56,7 +55,6 @@ use tokio::time::timeout;
 use attempts::{Attempts, Begin};
 use ended::EndedFiles;
 use key::Key;
-use lock::Lock;
 use work::Work;
 
 pub use enroll::{Error as EnrollError, enroll};
@@ -74,6 +72,8 @@ pub struct Options {
     pub state: PathBuf,
     /// Where it listens, for sites in which the server must dial; nowhere if it is empty.
     pub listen: Vec<SocketAddr>,
+    /// Memory of all sessions, in bytes.
+    pub session_memory: Option<u64>,
     /// Program and version.
     pub program: String,
 }
@@ -125,7 +125,7 @@ pub async fn run(
     let (attempts, wrong) = Attempts::open(ended, options.program.clone()).map_err(in_state)?;
     wrong.iter().for_each(|wrong| notes.say(wrong));
     let files = StateFiles::new(&options.state);
-    let (enrolled, lacking) = Enrolled::start(&files, &options.program, Settings::default())?;
+    let (enrolled, lacking) = Enrolled::start(&files, &options.program, settings(&options))?;
     lacking.iter().for_each(|lacking| notes.say(&lacking.to_string()));
     let primary = enrolled.primary()?;
     enrolled.link.set_places(&primary, files.places()?);
@@ -171,6 +171,11 @@ fn words(event: &Event) -> String {
             )
         }
     }
+}
+
+fn settings(options: &Options) -> Settings {
+    let default = Settings::default();
+    Settings { memory: options.session_memory.unwrap_or(default.memory), ..default }
 }
 
 /// A client serves nobody: who opens a session with it, or visits it, is told so by its end.
@@ -259,10 +264,13 @@ impl Attendant for Role {
         self.attempts.present(Box::new(move |report| reports.say(report)))
     }
 
-    async fn order(&mut self, order: Order) {
+    fn accepted(&mut self) {
         if !std::mem::replace(&mut self.is_attending, true) {
             self.notes.say("the primary server has taken this host's attendance");
         }
+    }
+
+    async fn order(&mut self, order: Order) {
         match order.order {
             Some(What::Start(start)) => self.start(start),
             Some(What::Cancel(cancel)) => {

@@ -47,6 +47,7 @@ pub enum Outcome {
 pub struct SourceFile {
     fd: OwnedFd,
     metadata: Metadata,
+    device: u64,
     position: u64,
     /// Where reading stops: the size, or where the file turned out to end.
     end: u64,
@@ -70,13 +71,13 @@ pub fn open_file(directory: &Directory, name: &[u8], expected: &Metadata) -> Res
     let same_owner = (uid, gid) == (expected.owner.uid, expected.owner.gid);
     let owner = if same_owner { Arc::clone(&expected.owner) } else { owners::ask(uid, gid) };
     let metadata = stat.metadata(owner);
-    let end = metadata.size;
+    let (device, end) = (stat.id().dev, metadata.size);
     if end > SEQUENTIAL_BYTES_MIN {
         // Advice only: a file system that takes none is read all the same.
         let _ = rustix::fs::fadvise(&fd, 0, None, Advice::Sequential);
     }
     let has_holes = stat.bytes_used() < end;
-    Ok(SourceFile { fd, metadata, position: 0, end, data_end: 0, has_holes })
+    Ok(SourceFile { fd, metadata, device, position: 0, end, data_end: 0, has_holes })
 }
 
 /// Opens a file on which another process holds a lease (Samba does): the kernel asks the holder to give it up, and
@@ -103,6 +104,24 @@ impl SourceFile {
     /// Without extended attributes.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    /// The device that it is on. The metadata has it only where hard links are in question.
+    pub fn device(&self) -> u64 {
+        self.device
+    }
+
+    /// Passes over what was read before, if it is the same file and has not changed since it looked like `then`, on that
+    /// device. To be called before anything is read.
+    pub fn go_on_at(&mut self, offset: u64, then: &Metadata, device: u64) -> bool {
+        let now = &self.metadata;
+        let same = (self.device, now.ino) == (device, then.ino)
+            && (now.size, now.mtime, now.ctime) == (then.size, then.mtime, then.ctime);
+        let passes = same && offset <= self.end;
+        if passes {
+            self.position = offset;
+        }
+        passes
     }
 
     /// Adds its extended attributes. After an error, those that could be read are there.

@@ -113,8 +113,12 @@ impl Lab {
         };
         let domain = Domain { chunker: self.vault.chunker(), naming: self.vault.naming().clone() };
         let local = LocalDepot(self.vault.clone());
-        let parent =
-            parent.map(|done| Parent { source: &local, manifest: done.manifest, is_checkpoint: false });
+        let parent = parent.map(|done| Parent {
+            source: &local,
+            by_name: &local,
+            manifest: done.manifest,
+            is_checkpoint: false,
+        });
         let roots = normalise_roots(&[self.dir.path().to_owned()], Path::new("/")).unwrap();
         let selector =
             Selection { roots: vec![self.dir.path().to_owned()], ..Selection::default() }.compile().unwrap();

@@ -1,6 +1,7 @@
 //! Backups to a media server and restores from it, over the real protocol: what is sent, what is not, and how each failure
 //! ends.
 
+mod checkpoints;
 pub(crate) mod fake;
 
 use std::fs;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use fake::Fake;
+use fake::{After, Fake};
 use holdfast_client::backup::Options;
 use holdfast_client::cancel::CancelFlag;
 use holdfast_client::depot::Error as DepotError;
@@ -229,7 +230,7 @@ fn each_failure_of_the_media_server_ends_the_attempt_with_its_own_error() {
     let check = |status: Status, expected: fn(&DepotError) -> bool, leaves: usize| {
         let lab = Lab::new();
         a_tree(&lab);
-        lab.fake.state().fail_after = Some((1, status));
+        lab.fake.state().fail_after = Some((After::Groups(1), status));
         let error = lab.back_up(1, 1).unwrap_err();
         assert!(error.depot().is_some_and(expected), "{error:?}");
         assert_eq!(lab.fake.state().left, leaves, "{error}");

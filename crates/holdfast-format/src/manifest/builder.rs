@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use holdfast_types::{ChunkName, Entry, compare_directories};
+use holdfast_types::{ChunkName, Entry, Place, compare_directories};
 use prost::Message;
 
 use super::bounds::{DIRECTORY_MAX, check_entry};
 use super::leaf::LeafWriter;
-use super::{BuildError, HEIGHT_MAX, NodeSink, Root, stored_length};
+use super::{BuildError, HEIGHT_MAX, NodeSink, Rest, Root, stored_length};
 use crate::error::{Error, bound};
 use crate::key::NamingKey;
 use crate::wire;
@@ -23,7 +23,10 @@ const BRANCH_MAX: usize = 512;
 const BRANCH_BYTES_MAX: usize = 4 << 20;
 
 /// Makes a manifest.
-#[derive(Debug)]
+///
+/// A copy can be finished while the original goes on: it is the manifest of what came until then. Nodes that were made
+/// before are in both, and are not made again.
+#[derive(Clone, Debug)]
 pub struct Builder {
     naming: NamingKey,
     leaf: LeafWriter,
@@ -31,7 +34,7 @@ pub struct Builder {
     last: Option<(Arc<[u8]>, Vec<u8>)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Level {
     children: Vec<wire::Child>,
     /// Bytes of their places.
@@ -61,6 +64,12 @@ impl Builder {
         }
         self.leaf.push(directory, entry);
         Ok(())
+    }
+
+    /// Where the last entry stands.
+    pub fn last(&self) -> Option<Place> {
+        let (directory, name) = self.last.as_ref()?;
+        Some(Place { directory: directory.to_vec(), name: name.clone() })
     }
 
     fn check_order(&mut self, directory: &Arc<[u8]>, name: &[u8]) -> Result<(), Error> {
@@ -162,6 +171,28 @@ impl Builder {
         let node = wire::Node { leaf: None, branch: Some(wire::Branch { children }) };
         self.emit(&node, &mut child, sink)?;
         self.push_child(level + 1, child, sink)
+    }
+
+    /// As [`finish`](Self::finish), with what another manifest has behind the last entry.
+    pub fn finish_with<S: NodeSink>(
+        mut self,
+        rest: Rest,
+        sink: &mut S,
+    ) -> Result<Option<Root>, BuildError<S::Error>> {
+        for placed in &rest.entries {
+            self.push(&placed.directory, &placed.entry, sink)?;
+        }
+        for (height, nodes) in rest.nodes {
+            // What came before must be of the same height to stand beside them.
+            self.flush_leaf(sink)?;
+            let level = usize::from(height);
+            if self.levels.len() <= level {
+                self.levels.resize_with(level + 1, Level::default);
+            }
+            (0..level).try_for_each(|below| self.flush_branch(below, sink))?;
+            nodes.into_iter().try_for_each(|node| self.push_child(level, node.encode(), sink))?;
+        }
+        self.finish(sink)
     }
 
     /// Makes the last nodes. `None` if there was no entry.

@@ -16,13 +16,15 @@ const LIST_MIN: usize = 64;
 const LIST_MAX: usize = 2048;
 
 /// Takes the pieces of a file in order.
-#[derive(Debug)]
+///
+/// A copy can be finished while the original goes on: it is the content so far. Lists that were made before are in both.
+#[derive(Clone, Debug)]
 pub struct ContentBuilder<'a> {
     naming: &'a NamingKey,
     levels: Vec<Level>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Level {
     pieces: Vec<Piece>,
     /// Pieces that were looked at for a cut.

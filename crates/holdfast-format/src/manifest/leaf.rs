@@ -15,7 +15,7 @@ use crate::group::{NO_CHUNK, PLAIN_MAX};
 use crate::wire;
 
 /// Collects the entries of a leaf.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct LeafWriter {
     leaf: wire::Leaf,
     owners: HashMap<Arc<Owner>, u32>,

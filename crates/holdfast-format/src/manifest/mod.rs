@@ -6,6 +6,7 @@
 //! | [`reader`] | nodes → entries, from the start or from a place |
 //! | [`content`] | pieces of one file → lists |
 //! | [`pieces`] | lists → pieces of one file |
+//! | [`mod@rest`] | the end of a manifest, to be taken over into another |
 //! | [`mod@compare`] | two manifests side by side |
 //! | [`named`](mod@named) | one node or list by itself: what it names |
 //! | `node`, `leaf` | the bytes of one node |
@@ -22,6 +23,7 @@ pub mod named;
 mod node;
 pub mod pieces;
 pub mod reader;
+pub mod rest;
 
 use std::sync::Arc;
 
@@ -39,6 +41,7 @@ pub use content::ContentBuilder;
 pub use named::{Named, Reference, Shape};
 pub use pieces::Pieces;
 pub use reader::{Entries, NodeReference, ReadError, ReadResult, Reader};
+pub use rest::Rest;
 
 use crate::error::{Error, Result, bound};
 use crate::group::NO_CHUNK;

@@ -4,7 +4,7 @@ use holdfast_types::{ChunkName, Place};
 use prost::Message;
 
 use super::bounds::{check_directory, check_messages, check_name};
-use super::{NODE_MAX, Placed, leaf};
+use super::{NODE_MAX, Placed, Root, leaf};
 use crate::error::{Error, Result, bound};
 use crate::wire;
 
@@ -18,6 +18,25 @@ pub(super) struct Child {
     /// The place of the first entry below; not known of the root.
     pub(super) first: Option<Place>,
     pub(super) height: u8,
+}
+
+impl Child {
+    /// The reference to a root: what is below it is not known.
+    pub(super) fn of(root: Root) -> Self {
+        Self { name: root.name, length: root.length, entries: None, first: None, height: root.height }
+    }
+
+    /// As it is stored. A root is never stored so.
+    pub(super) fn encode(self) -> wire::Child {
+        let first = self.first.unwrap_or_default();
+        wire::Child {
+            name: self.name.0.to_vec(),
+            length: self.length,
+            entries: self.entries.unwrap_or_default(),
+            first_directory: first.directory,
+            first_name: first.name,
+        }
+    }
 }
 
 /// A node.

@@ -65,13 +65,7 @@ impl<'a, S: NodeSource> Reader<'a, S> {
     }
 
     fn walk(&self, from: Option<Place>) -> Entries<'a, S> {
-        let root = self.root.map(|root| Child {
-            name: root.name,
-            length: root.length,
-            entries: None,
-            first: None,
-            height: root.height,
-        });
+        let root = self.root.map(Child::of);
         Entries {
             source: self.source,
             pending: root.into_iter().collect(),
@@ -128,6 +122,18 @@ impl<'a, S: NodeSource> Reader<'a, S> {
     }
 }
 
+/// Reads one node and checks it against the reference to it.
+pub(super) fn read_node<S: NodeSource>(source: &S, child: &Child) -> ReadResult<Node, S::Error> {
+    let (node, entries) = (child.name, child.entries);
+    let format = |cause| ReadError::Format { node, entries, cause };
+    bound("the length of a node", u64::from(child.length), u64::from(NODE_MAX)).map_err(format)?;
+    let bytes =
+        source.node(&node, child.length).map_err(|cause| ReadError::Source { node, entries, cause })?;
+    let decoded = Node::decode(&bytes, child.height).map_err(format)?;
+    decoded.check(child).map_err(format)?;
+    Ok(decoded)
+}
+
 /// Entries in order. After an error the entries that follow the damaged node are given.
 pub struct Entries<'a, S> {
     source: &'a S,
@@ -150,19 +156,13 @@ impl<S> std::fmt::Debug for Entries<'_, S> {
 
 impl<S: NodeSource> Entries<'_, S> {
     fn open(&mut self, child: &Child) -> Result<(), ReadError<S::Error>> {
-        let (node, entries) = (child.name, child.entries);
-        let format = |cause| ReadError::Format { node, entries, cause };
-        bound("the length of a node", u64::from(child.length), u64::from(NODE_MAX)).map_err(format)?;
-        let bytes = self.source.node(&child.name, child.length).map_err(|cause| ReadError::Source {
-            node,
-            entries,
-            cause,
-        })?;
-        let node = Node::decode(&bytes, child.height).map_err(format)?;
-        node.check(child).map_err(format)?;
-        match node {
+        match read_node(self.source, child)? {
             Node::Leaf(entries) => {
-                self.check_order(&entries).map_err(format)?;
+                self.check_order(&entries).map_err(|cause| ReadError::Format {
+                    node: child.name,
+                    entries: child.entries,
+                    cause,
+                })?;
                 self.last = entries.last().map(Placed::place);
                 self.leaf = self.wanted(entries);
             }

@@ -12,4 +12,5 @@ mod hostile_objects;
 mod manifest;
 mod manifest_edits;
 mod message;
+mod snapshot;
 mod support;

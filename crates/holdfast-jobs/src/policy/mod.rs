@@ -218,12 +218,17 @@ struct File {
     policy: BTreeMap<String, Policy>,
 }
 
+/// Reads TOML as what is wanted; an error says where, and which known key is meant by an unknown one.
+pub fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Error> {
+    toml::from_str(text).map_err(|error| Error::of(text, &error))
+}
+
 /// Reads a file of policies, by name. `zones` gives the rules of a time zone.
 pub fn parse(
     text: &str,
     zones: &dyn Fn(&str) -> Option<TimeZone>,
 ) -> Result<BTreeMap<String, Policy>, Error> {
-    let File { policy } = toml::from_str(text).map_err(|error| Error::of(text, &error))?;
+    let File { policy } = read(text)?;
     if policy.is_empty() {
         return Err(Error::plain("the file holds no policy: a policy begins with [policy.NAME]"));
     }

@@ -109,6 +109,10 @@ impl Host {
         self.known.lock().places.clone()
     }
 
+    pub(super) fn learned(&self) -> Vec<SocketAddr> {
+        self.known.lock().learned.clone()
+    }
+
     /// Something has changed that a race depends on.
     fn tell(&self) {
         self.news.send_modify(|news| *news += 1);

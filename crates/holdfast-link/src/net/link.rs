@@ -80,6 +80,11 @@ impl Link {
         self.process.host(host).set_places(places);
     }
 
+    /// Where a host listens, as it has said itself: what was learned last comes first.
+    pub fn learned(&self, host: &Identity) -> Vec<SocketAddr> {
+        self.process.host(host).learned()
+    }
+
     /// Keeps connections parked at a host, so that it can open sessions with this one, which it cannot dial.
     pub fn park_at(&self, host: &Identity) {
         parking::park_at(&self.process, &self.process.host(host));

@@ -53,6 +53,7 @@ pub mod renewal;
 #[cfg(test)]
 mod sim;
 pub mod socket;
+pub mod state_lock;
 pub mod status;
 mod strangers;
 pub mod stream;

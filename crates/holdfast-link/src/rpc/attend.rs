@@ -12,7 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::channel;
 use crate::identity::Identity;
-use crate::net::clock::after;
+use crate::net::clock::{after, now};
 use crate::net::handle::Watch;
 use crate::net::link::Link;
 
@@ -26,6 +26,9 @@ const REPORTS_MAX: usize = 256;
 pub trait Attendant: Send {
     /// A call begins: who is here, what runs, and all that is not settled. `reports` is for what happens from now on.
     fn begin(&mut self, reports: Reports) -> Vec<Report>;
+
+    /// The primary server has taken the call.
+    fn accepted(&mut self);
 
     /// The primary server has said something.
     fn order(&mut self, order: Order) -> impl Future<Output = ()> + Send;
@@ -89,6 +92,8 @@ async fn once(link: &Arc<Link>, primary: &Identity, attendant: &mut impl Attenda
     };
     let talk = async {
         let mut orders = call.await.map_err(|status| status.message().to_owned())?.into_inner();
+        attendant.accepted();
+        let begun = now();
         let mut any = false;
         loop {
             match orders.message().await {
@@ -101,7 +106,8 @@ async fn once(link: &Arc<Link>, primary: &Identity, attendant: &mut impl Attenda
             }
         }
         .or_else(|why: String| {
-            if any {
+            // One that was ended at once is not begun again at once.
+            if any || now().duration_since(begun) >= PAUSE_MAX {
                 attendant.ended(&why);
                 Ok(())
             } else {

@@ -10,7 +10,10 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use tokio::net::{UnixListener, UnixStream};
+use crate::identity::{Identity, Role};
+
+pub use tokio::net::UnixListener as Listener;
+use tokio::net::UnixStream;
 
 /// The socket's directory in the state directory, and its name there.
 const DIRECTORY: &str = "run";
@@ -18,7 +21,7 @@ const SOCKET: &str = "socket";
 
 /// Listens in a state directory. A socket that a dead process has left is replaced: the caller holds the lock of the role, so
 /// that no living one is.
-pub fn bind(state: &Path) -> io::Result<UnixListener> {
+pub fn bind(state: &Path) -> io::Result<Listener> {
     let directory = state.join(DIRECTORY);
     match DirBuilder::new().mode(0o700).create(&directory) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -32,13 +35,29 @@ pub fn bind(state: &Path) -> io::Result<UnixListener> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    UnixListener::bind(path)
+    Listener::bind(path)
 }
 
 /// Connects to the role that runs with this state directory.
 pub async fn connect(state: &Path) -> io::Result<UnixStream> {
     let opened = File::open(state.join(DIRECTORY))?;
     UnixStream::connect(by_way_of(&opened)).await
+}
+
+/// For whom a request through a local socket is, as its authority says: `media.NAME`, else the primary server.
+pub fn wanted(uri: &http::Uri, primary: &Identity) -> Option<Identity> {
+    match uri.authority().and_then(|authority| authority.host().strip_prefix("media.")) {
+        Some(name) => Identity::new(primary.site(), Role::Media, name).ok(),
+        None => Some(primary.clone()),
+    }
+}
+
+/// The authority of requests for this host.
+pub fn authority(host: &Identity) -> String {
+    match host.role() {
+        Role::Media => format!("media.{}", host.host()),
+        Role::Primary | Role::Client => "primary".to_owned(),
+    }
 }
 
 fn by_way_of(directory: &File) -> PathBuf {
@@ -49,6 +68,17 @@ fn by_way_of(directory: &File) -> PathBuf {
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[test]
+    fn a_request_says_for_whom_it_is() {
+        let primary = Identity::primary("lab").unwrap();
+        let media = Identity::new("lab", Role::Media, "store-1.example").unwrap();
+        for host in [&primary, &media] {
+            let uri = format!("http://{}/x", authority(host)).parse().unwrap();
+            assert_eq!(wanted(&uri, &primary).as_ref(), Some(host));
+        }
+        assert_eq!(wanted(&"/x".parse().unwrap(), &primary), Some(primary.clone()));
+    }
 
     #[tokio::test]
     async fn a_state_directory_may_have_a_long_name_and_an_old_socket() {

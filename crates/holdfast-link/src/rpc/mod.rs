@@ -73,12 +73,20 @@ pub async fn channel<T>(stream: T) -> Result<Channel, tonic::transport::Error>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    channel_to(stream, "host").await
+}
+
+/// The same, of which each request says for which host it is: for whoever hands requests on ([`local::wanted`]).
+pub async fn channel_to<T>(stream: T, authority: &str) -> Result<Channel, tonic::transport::Error>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let mut once = Some(stream);
     let connector = service_fn(move |_: http::Uri| {
         let stream = once.take();
         async move { stream.map(TokioIo::new).ok_or_else(|| std::io::Error::other("the session has ended")) }
     });
-    Endpoint::from_static("http://host")
+    Endpoint::from_shared(format!("http://{authority}"))?
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .connect_with_connector(connector)

@@ -18,6 +18,7 @@ const LIST: u32 = 1_000;
 pub(super) struct List {
     client: Option<String>,
     name: Option<String>,
+    at: Option<u64>,
     limit: Option<u32>,
 }
 
@@ -29,6 +30,7 @@ pub(super) async fn list(
     let filter = ImageFilter {
         client: who.only().or(query.client),
         name: query.name,
+        until: query.at,
         limit: query.limit.unwrap_or(LIST),
         ..ImageFilter::default()
     };
@@ -41,11 +43,11 @@ pub(super) async fn find(
     api: &Api,
     who: &Who,
     wanted: &str,
-    client: Option<String>,
+    (client, at): (Option<String>, Option<u64>),
 ) -> Result<ImageRow, Trouble> {
     let missing = || Trouble::missing(format!("there is no image {wanted}"), "`holdfast images` lists them");
     let client = who.only().or(client);
-    let mut filter = ImageFilter { client, limit: 2, ..ImageFilter::default() };
+    let mut filter = ImageFilter { client, until: at, limit: 2, ..ImageFilter::default() };
     match wanted.strip_prefix("latest") {
         Some("") => filter.limit = 1,
         Some(name) if name.starts_with(':') => {
@@ -65,6 +67,7 @@ pub(super) async fn find(
 #[serde(deny_unknown_fields)]
 pub(super) struct Open {
     client: Option<String>,
+    at: Option<u64>,
 }
 
 pub(super) async fn open(
@@ -73,7 +76,7 @@ pub(super) async fn open(
     Path(id): Path<String>,
     Query(query): Query<Open>,
 ) -> Answer<Value> {
-    let image = find(&api, &who, &id, query.client).await?;
+    let image = find(&api, &who, &id, (query.client, query.at)).await?;
     let broken = |cause: String| {
         Trouble::new(StatusCode::INTERNAL_SERVER_ERROR, cause, "look at the primary server's log")
     };

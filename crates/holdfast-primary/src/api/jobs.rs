@@ -7,6 +7,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use holdfast_catalog::{JobFilter, JobRow};
 use holdfast_jobs::machine::Event;
+use holdfast_link::identity::Identity;
 use holdfast_types::JobId;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -143,9 +144,12 @@ pub(super) struct Make {
 pub(super) async fn make(State(api): State<Api>, who: Who, Json(make): Json<Make>) -> Answer<Value> {
     let client = who.client(make.client)?;
     known_client(&api, &client).await?;
-    let what = match (make.backup, make.restore) {
-        (Some(backup), None) => What::Backup(checked(backup, &who)?),
-        (None, Some(restore)) => What::Restore(owned(&api, &who, restore).await?),
+    let (what, media) = match (make.backup, make.restore) {
+        (Some(backup), None) => (What::Backup(checked(backup, &who)?), None),
+        (None, Some(restore)) => {
+            let (restore, media) = owned(&api, &who, restore).await?;
+            (What::Restore(restore), Some(media))
+        }
         _ => return Err(Trouble::bad("a job is a backup or a restore", "docs/api.md has both")),
     };
     let by = match &who {
@@ -158,6 +162,7 @@ pub(super) async fn make(State(api): State<Api>, who: Who, Json(make): Json<Make
         policy: None,
         priority: 0,
         work: Work::asked(what),
+        media,
         why: format!("asked for by {by}"),
         mark: None,
     };
@@ -190,14 +195,15 @@ fn checked(mut backup: Backup, who: &Who) -> Result<Backup, Trouble> {
     Ok(backup)
 }
 
-/// The whole id of the image, and its owner. A client restores its own.
-async fn owned(api: &Api, who: &Who, mut restore: Restore) -> Result<Restore, Trouble> {
+/// The whole id of the image, its owner, and where it lies. A client restores its own.
+async fn owned(api: &Api, who: &Who, mut restore: Restore) -> Result<(Restore, Identity), Trouble> {
     if restore.paths.len() > PATHS_MAX || restore.overwrite > 4 {
         return Err(Trouble::bad("a restore has at most 10,000 paths", "leave them out for all of it"));
     }
-    let image = images::find(api, who, &restore.image, None).await?;
+    let image = images::find(api, who, &restore.image, (None, restore.at.take())).await?;
+    let media = image.media.parse().unwrap_or_else(|_| api.here.clone());
     (restore.image, restore.owner) = (image.id, image.client);
-    Ok(restore)
+    Ok((restore, media))
 }
 
 impl From<axum::extract::rejection::JsonRejection> for Trouble {

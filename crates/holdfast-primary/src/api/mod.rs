@@ -160,6 +160,11 @@ impl Trouble {
         Self::new(StatusCode::BAD_REQUEST, cause, next)
     }
 
+    /// Another host is not reached.
+    pub(crate) fn unreached(cause: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, cause, next)
+    }
+
     fn missing(cause: impl Into<String>, next: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, cause, next)
     }
@@ -175,7 +180,9 @@ impl IntoResponse for Trouble {
 impl From<CatalogError> for Trouble {
     fn from(error: CatalogError) -> Self {
         match error {
-            CatalogError::Ambiguous { .. } => Self::bad(error.to_string(), "give more of the id"),
+            CatalogError::Ambiguous { .. } | CatalogError::ShortPrefix { .. } => {
+                Self::bad(error.to_string(), "`holdfast jobs` lists them")
+            }
             _ => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 error.to_string(),

@@ -190,6 +190,7 @@ pub(super) async fn run(
         label: name.clone(),
         priority: policy.priority,
         work: Work::of_policy(policy, run.rehash, None),
+        media: None,
         why: "run by an operator".into(),
         mark: None,
     };

@@ -37,12 +37,21 @@ pub(super) struct Job {
     bytes_sent: u64,
     bytes_resent: u64,
     bytes_added: u64,
+    checkpoints: u64,
+    this_attempt: Attempt,
     current: String,
     outages: Vec<Outage>,
     faults: Vec<(String, String)>,
     cause: String,
     next: Option<&'static str>,
     work: Value,
+}
+
+/// What the last attempt has done of it. Beside the sums of all attempts it tells what a lost one has cost.
+#[derive(Serialize)]
+struct Attempt {
+    bytes_read: u64,
+    bytes_sent: u64,
 }
 
 impl Job {
@@ -70,6 +79,8 @@ impl Job {
             bytes_sent: total.sent,
             bytes_resent: total.resent,
             bytes_added: total.added,
+            checkpoints: progress.checkpoints,
+            this_attempt: Attempt { bytes_read: progress.now.read, bytes_sent: progress.now.sent },
             current: progress.current,
             outages: progress.outages,
             faults: if is_whole { progress.faults } else { Vec::new() },

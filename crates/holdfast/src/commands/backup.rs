@@ -11,12 +11,14 @@ use holdfast_client::source::{ChosenError, Root, Selection, normalise_roots};
 use holdfast_format::config;
 use holdfast_format::record::{ImageRecord, NAME_MAX};
 use holdfast_types::sanitise;
+use serde_json::json;
 
 use super::{in_words, print_result, short};
 use crate::console::Console;
 use crate::errors::{Failure, Result, Status};
 use crate::open::{Chosen, VaultArgs, show};
 use crate::out::Out;
+use crate::site::asked;
 use crate::{glob, json, text};
 
 const EXAMPLES: &str = "\
@@ -27,7 +29,9 @@ Examples:
 
 A GLOB without a slash is about names anywhere; with a slash at its head about whole paths; with one inside about the
 last parts of paths; with one at its end about directories only. `*` and `?` stay within one part, `**` spans parts.
-The vault itself is left out.";
+The vault itself is left out.
+
+On a host that is enrolled at a site this makes a job of the site, unless a vault is named.";
 
 /// Back up files and directories
 ///
@@ -60,6 +64,12 @@ pub(crate) struct Args {
     /// Print the result as one JSON object, and progress as JSON lines on standard error
     #[arg(long)]
     pub(crate) json: bool,
+    /// On a host of a site: wait until the job is done. Without it the job's id is printed, and it goes on by itself
+    #[arg(long)]
+    wait: bool,
+    /// On the primary server: the client that is to be backed up
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
     #[command(flatten)]
     vault: VaultArgs,
 }
@@ -71,6 +81,9 @@ impl Args {
         if let Some(name) = &self.name {
             check_name(name)?;
         }
+        if asked::is_meant(&self.vault)? {
+            return self.ask(console);
+        }
         let chosen = self.vault.choose()?;
         let request = self.request(&chosen)?;
         let vault = if self.dry_run { chosen.read_or_imagine(console)? } else { chosen.write(console)? };
@@ -78,6 +91,29 @@ impl Args {
         let record = console.during(&progress, || embedded::backup(&vault, &request, &progress, console))?;
         print_result(console, || self.print(console, &record, start.elapsed()));
         Ok(Status::of_errors(record.counts.errors))
+    }
+
+    /// A job of the site.
+    fn ask(&self, console: &Console) -> Result<Status> {
+        if self.dry_run {
+            return Err(Failure::usage(
+                "a site cannot say what it would do",
+                "leave --dry-run out, or name a vault with --vault",
+            ));
+        }
+        let cwd = std::env::current_dir().map_err(ChosenError::Cwd)?;
+        let roots = normalise_roots(&self.paths, &cwd).map_err(ChosenError::Root)?;
+        let path = |root: &Root| asked::text(std::ffi::OsStr::from_bytes(&root.path));
+        let paths = roots.iter().map(path).collect::<Result<Vec<String>>>()?;
+        let backup = json!({
+            "paths": paths,
+            "excludes": self.exclude,
+            "exclude_caches": self.exclude_caches,
+            "one_file_system": self.one_file_system,
+            "rehash": self.rehash,
+        });
+        let wish = json!({ "client": self.client, "name": self.name, "backup": backup });
+        asked::job(console, &wish, self.wait, self.json)
     }
 
     /// What is asked for, checked before a vault is opened, or even made.

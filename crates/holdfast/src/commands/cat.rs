@@ -2,12 +2,12 @@
 
 use std::ffi::OsString;
 
-use holdfast_client::depot::LocalDepot;
 use holdfast_client::restore;
 use holdfast_types::{EntryFlags, sanitise};
 
 use crate::console::Console;
 use crate::errors::{Result, Status};
+use crate::library::Library;
 use crate::open::VaultArgs;
 use crate::select::{At, image_path};
 
@@ -26,6 +26,9 @@ pub(crate) struct Args {
     path: OsString,
     #[command(flatten)]
     at: At,
+    /// On the primary server of a site: only images of this client
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
     #[command(flatten)]
     vault: VaultArgs,
 }
@@ -34,10 +37,10 @@ impl Args {
     /// Prints the file.
     pub(crate) fn run(&self, console: &Console) -> Result<Status> {
         let path = image_path(&self.path)?;
-        let vault = self.vault.read(console)?;
-        let record = self.at.find(&vault, &self.image)?;
+        let library = Library::open(&self.vault, self.client.as_deref(), console)?;
+        let image = library.image(&self.at, &self.image)?;
         let mut out = std::io::stdout().lock();
-        let flags = restore::cat(&LocalDepot(vault.clone()), record.manifest, &path, &mut out)?;
+        let flags = restore::cat(image.depot(), image.record.manifest, &path, &mut out)?;
         let path = sanitise(&path);
         if flags.has(EntryFlags::PARTIAL) {
             console.trouble(&format!("{path}: is not whole in the image: it could not be read to its end"));

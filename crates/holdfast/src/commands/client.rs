@@ -8,6 +8,7 @@ use holdfast_client::role::{self, Notes, Options};
 use holdfast_link::identity::Role;
 use holdfast_link::net::host::Place;
 
+use crate::config::Client;
 use crate::console::Console;
 use crate::errors::{Failure, Result, Status};
 use crate::open::show;
@@ -54,13 +55,14 @@ impl Args {
     /// Does it.
     pub(crate) fn run(&self, _: &Console) -> Result<Status> {
         match &self.action {
-            Action::Enroll { primary, token, name } => enroll(primary, token, name.clone()),
+            Action::Enroll { primary, token, name } => enroll(Role::Client, primary, token, name.clone()),
             Action::Run { listen } => run(listen),
         }
     }
 }
 
-fn enroll(places: &[Place], token: &str, name: Option<String>) -> Result<Status> {
+/// Makes this host one of a site, in this role.
+pub(super) fn enroll(role: Role, places: &[Place], token: &str, name: Option<String>) -> Result<Status> {
     let state = State::find()?;
     std::fs::create_dir_all(state.dir()).map_err(|error| {
         Failure::failed(
@@ -68,12 +70,17 @@ fn enroll(places: &[Place], token: &str, name: Option<String>) -> Result<Status>
             "choose a directory that you may write to with $HOLDFAST_STATE_DIR",
         )
     })?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::plain)?;
-    let enrolled = runtime.block_on(role::enroll(state.dir(), Role::Client, places, token, name));
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::plain)?;
+    let enrolled = runtime.block_on(holdfast_client::role::enroll(state.dir(), role, places, token, name));
     let identity = enrolled.map_err(|error| of_enrolling(&error))?;
     let mut out = Out::new();
-    out.line(format!("enrolled as the client {} of the site {}", identity.host(), identity.site()))?;
-    out.line("next: `holdfast client run`")?;
+    let what = match role {
+        Role::Media => "media",
+        Role::Client | Role::Primary => "client",
+    };
+    out.line(format!("enrolled as the {what} {} of the site {}", identity.host(), identity.site()))?;
+    out.line(format!("next: `holdfast {what} run`"))?;
     out.finish()?;
     Ok(Status::Done)
 }
@@ -82,9 +89,10 @@ fn of_enrolling(error: &role::EnrollError) -> Failure {
     use holdfast_link::net::enrol::Error as Enrol;
     use role::EnrollError as Error;
     match error {
-        Error::Token(_) | Error::Role { .. } => {
-            Failure::usage(error, "copy the whole line that `holdfast token create` has printed on the primary server")
-        }
+        Error::Token(_) | Error::Role { .. } => Failure::usage(
+            error,
+            "copy the whole line that `holdfast token create` has printed on the primary server",
+        ),
         Error::Name(_) => Failure::usage(error, "choose another name with --name"),
         Error::Already { .. } => Failure::failed(
             error,
@@ -103,8 +111,13 @@ fn of_enrolling(error: &role::EnrollError) -> Failure {
 
 fn run(listen: &[SocketAddr]) -> Result<Status> {
     let state = State::find()?;
-    let options =
-        Options { state: state.dir().to_owned(), listen: listen.to_vec(), program: roles::program() };
+    let config = Client::read(state.dir())?;
+    let options = Options {
+        state: state.dir().to_owned(),
+        listen: if listen.is_empty() { config.listen } else { listen.to_vec() },
+        session_memory: config.session_memory.map(|memory| memory.0),
+        program: roles::program(),
+    };
     let log = Arc::new(Log);
     roles::run(async move |shutdown| {
         role::run(options, log as Arc<dyn Notes>, shutdown).await.map_err(of_run)

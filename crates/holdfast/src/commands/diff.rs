@@ -3,14 +3,15 @@
 use std::cmp::Ordering;
 use std::iter::Peekable;
 
+use holdfast_client::depot::Error as DepotError;
 use holdfast_format::manifest::{Entries, Placed, ReadError};
 use holdfast_types::{Entry, sanitise};
-use holdfast_vault::{Error as VaultError, Vault};
 use serde::Serialize;
 
 use crate::console::Console;
 use crate::errors::{Result, Status};
 use crate::json::PathText;
+use crate::library::{Library, Opened};
 use crate::listing;
 use crate::open::VaultArgs;
 use crate::out::{List, Out};
@@ -37,6 +38,9 @@ pub(crate) struct Args {
     /// Print a JSON list of objects
     #[arg(long)]
     pub(crate) json: bool,
+    /// On the primary server of a site: only images of this client
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
     #[command(flatten)]
     vault: VaultArgs,
 }
@@ -77,21 +81,21 @@ impl Printer {
 impl Args {
     /// Compares.
     pub(crate) fn run(&self, console: &Console) -> Result<Status> {
-        let vault = self.vault.read(console)?;
-        let first = At::default().find(&vault, &self.first)?;
-        let second = At::default().find(&vault, &self.second)?;
+        let library = Library::open(&self.vault, self.client.as_deref(), console)?;
+        let first = library.image(&At::default(), &self.first)?;
+        let second = library.image(&At::default(), &self.second)?;
         let mut printer =
             if self.json { Printer::Json(List::new(Out::new())) } else { Printer::Text(Out::new()) };
         let merge = Merge {
-            first: vault.manifest(first.manifest).entries().peekable(),
-            second: vault.manifest(second.manifest).entries().peekable(),
+            first: first.manifest().entries().peekable(),
+            second: second.manifest().entries().peekable(),
         };
         let (mut differ, mut lost) = (false, false);
         for step in merge {
             match step {
                 Step::Lost(side, error) => {
                     lost = true;
-                    listing::tell_lost(console, [&first, &second][side], &error);
+                    listing::tell_lost(console, [&first.record, &second.record][side], &error);
                 }
                 Step::Removed(placed) => printer.print("removed", &placed.path(), &[])?,
                 Step::Added(placed) => printer.print("added", &placed.path(), &[])?,
@@ -124,13 +128,13 @@ enum Step {
     Added(Box<Placed>),
     Both(Box<[Placed; 2]>),
     /// A part of the first (0) or second (1) cannot be read.
-    Lost(usize, ReadError<VaultError>),
+    Lost(usize, ReadError<DepotError>),
 }
 
 /// Two ordered streams as one.
 struct Merge<'a> {
-    first: Peekable<Entries<'a, Vault>>,
-    second: Peekable<Entries<'a, Vault>>,
+    first: Peekable<Entries<'a, Opened>>,
+    second: Peekable<Entries<'a, Opened>>,
 }
 
 impl Iterator for Merge<'_> {

@@ -1,14 +1,13 @@
 //! `holdfast find`.
 
-use holdfast_format::record::ImageRecord;
 use holdfast_types::{Kind, sanitise};
-use holdfast_vault::Vault;
 use serde::Serialize;
 
 use super::short;
 use crate::console::Console;
 use crate::errors::{Failure, Result, Status};
 use crate::glob::Pattern;
+use crate::library::{Library, Opened};
 use crate::listing::{self, EntryText};
 use crate::open::VaultArgs;
 use crate::out::{List, Out};
@@ -37,6 +36,9 @@ pub(crate) struct Args {
     pub(crate) json: bool,
     #[command(flatten)]
     at: At,
+    /// On the primary server of a site: only images of this client
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
     #[command(flatten)]
     vault: VaultArgs,
 }
@@ -61,51 +63,34 @@ impl Args {
         if self.at.at.is_some() && self.image.is_none() {
             return Err(Failure::usage("--at goes with --image latest", "add it, or leave --at out"));
         }
-        let vault = self.vault.read(console)?;
-        let (records, mut lost) = self.images(&vault, console)?;
+        let library = Library::open(&self.vault, self.client.as_deref(), console)?;
         let mut printer = match self.json {
             true => Printer::Json(List::new(Out::new())),
             false => Printer::Text { out: Out::new(), with_image: self.image.is_none() },
         };
-        for record in &records {
-            lost += search(&vault, record, &pattern, &mut printer, console)?;
-        }
+        let mut parts = 0;
+        let mut look = |image: &Opened| {
+            parts += search(image, &pattern, &mut printer, console)?;
+            Ok(())
+        };
+        let mut lost = match &self.image {
+            Some(image) => look(&library.image(&self.at, image)?).map(|()| 0)?,
+            None => library.each(console, &mut look)?,
+        };
+        lost += parts;
         match printer {
             Printer::Json(list) => list.finish()?,
             Printer::Text { out, .. } => out.finish()?,
         }
         Ok(Status::of_errors(lost))
     }
-
-    /// The images to search, and how many cannot be.
-    fn images(&self, vault: &Vault, console: &Console) -> Result<(Vec<ImageRecord>, u64)> {
-        if let Some(image) = &self.image {
-            return Ok((vec![self.at.find(vault, image)?], 0));
-        }
-        let (mut records, mut lost) = (Vec::new(), 0);
-        for listed in vault.images()? {
-            match listed.record {
-                Ok(record) => records.push(record),
-                Err(error) => {
-                    lost += 1;
-                    console.trouble(&format!("image {} cannot be searched: {error}", listed.image));
-                }
-            }
-        }
-        Ok((records, lost))
-    }
 }
 
 /// Searches one image. Gives the number of its parts that cannot be read.
-fn search(
-    vault: &Vault,
-    record: &ImageRecord,
-    pattern: &Pattern,
-    printer: &mut Printer,
-    console: &Console,
-) -> Result<u64> {
+fn search(image: &Opened, pattern: &Pattern, printer: &mut Printer, console: &Console) -> Result<u64> {
+    let record = &image.record;
     let mut lost = 0;
-    for item in vault.manifest(record.manifest).entries() {
+    for item in image.manifest().entries() {
         let placed = match item {
             Ok(placed) => placed,
             Err(error) => {

@@ -13,7 +13,9 @@ use crate::time;
 
 /// Who belongs to the site, and whether he is there
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Examples:\n  holdfast hosts\n  holdfast hosts label web1 role=web place=berlin\n  holdfast hosts revoke web1")]
+#[command(
+    after_help = "Examples:\n  holdfast hosts\n  holdfast hosts label web1 role=web place=berlin\n  holdfast hosts revoke web1"
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     action: Option<Action>,
@@ -51,7 +53,8 @@ impl Args {
             Some(Action::Label { name, labels }) => {
                 let split = |label: &String| label.split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned()));
                 let parsed: Option<BTreeMap<String, String>> = labels.iter().map(split).collect();
-                let labels = parsed.ok_or_else(|| Failure::usage("a label is KEY=VALUE", "see `holdfast hosts --help`"))?;
+                let labels = parsed
+                    .ok_or_else(|| Failure::usage("a label is KEY=VALUE", "see `holdfast hosts --help`"))?;
                 let body = serde_json::to_vec(&json!({ "labels": labels })).map_err(Failure::plain)?;
                 let path = format!("/api/v1/hosts/client/{}/labels", escape(name));
                 let _: Value = site.change("PUT", &path, Some(body))?;
@@ -78,7 +81,10 @@ fn list(site: &Site, console: &Console, as_json: bool) -> Result<Status> {
     } else if hosts.is_empty() {
         console.say("no hosts: `holdfast token create` lets one in");
     } else {
-        out.line(format!("{:<8}  {:<24}  {:<12}  {:<19}  {:<16}  LABELS", "ROLE", "NAME", "IS", "SEEN", "PROGRAM"))?;
+        out.line(format!(
+            "{:<8}  {:<24}  {:<12}  {:<19}  {:<16}  LABELS",
+            "ROLE", "NAME", "IS", "SEEN", "PROGRAM"
+        ))?;
     }
     for host in hosts.iter().filter(|_| !as_json) {
         let word = |key: &str| host[key].as_str().unwrap_or_default();
@@ -88,8 +94,10 @@ fn list(site: &Site, console: &Console, as_json: bool) -> Result<Status> {
             _ => "away",
         };
         let labels = host["labels"].as_object().cloned().unwrap_or_default();
-        let labels: Vec<String> =
-            labels.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
+        let labels: Vec<String> = labels
+            .iter()
+            .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
+            .collect();
         let seen = time::local_millis(host["last_seen"].as_u64().unwrap_or_default());
         out.line(format!(
             "{:<8}  {:<24}  {is:<12}  {seen}  {:<16}  {}",

@@ -3,12 +3,14 @@
 use holdfast_format::record::ImageRecord;
 use holdfast_types::sanitise;
 use holdfast_vault::Listed;
+use serde_json::Value;
 
 use super::short;
 use crate::console::Console;
 use crate::errors::{Result, Status};
 use crate::open::VaultArgs;
 use crate::out::{List, Out};
+use crate::site::asked;
 use crate::{json, text, time};
 
 const EXAMPLES: &str = "\
@@ -33,6 +35,9 @@ pub(crate) struct Args {
     /// age like 2h or '3 days'.
     #[arg(long, value_name = "TIME", value_parser = time::parse_at)]
     at: Option<u64>,
+    /// On the primary server of a site: only images of this client
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
     /// Print a JSON list of objects
     #[arg(long)]
     pub(crate) json: bool,
@@ -43,6 +48,9 @@ pub(crate) struct Args {
 impl Args {
     /// Lists images.
     pub(crate) fn run(&self, console: &Console) -> Result<Status> {
+        if asked::is_meant(&self.vault)? {
+            return self.ask(console);
+        }
         let mut images = self.vault.read(console)?.images()?;
         images.retain(|listed| self.wants(listed));
         let unreadable = images.iter().filter(|listed| listed.record.is_err()).count();
@@ -52,6 +60,41 @@ impl Args {
             print_table(console, &images)?
         }
         Ok(Status::of_errors(unreadable as u64))
+    }
+
+    /// Those of the site.
+    fn ask(&self, console: &Console) -> Result<Status> {
+        let mut images = asked::images(self.name.as_deref(), self.client.as_deref())?;
+        let started = |image: &Value| image["started"].as_u64().unwrap_or_default();
+        images.retain(|image| self.at.is_none_or(|at| started(image) <= at));
+        let mut out = Out::new();
+        if self.json {
+            out.json(&images)?;
+        } else if images.is_empty() {
+            console.say("no images");
+        } else {
+            out.line(format!(
+                "{:<8}  {:<19}  {:<16}  {:<16}  {:>11}  {:>10}  PATHS",
+                "IMAGE", "TIME", "CLIENT", "NAME", "FILES", "SIZE"
+            ))?;
+        }
+        for image in images.iter().filter(|_| !self.json) {
+            let word = |key: &str| image[key].as_str().unwrap_or_default();
+            let number = |key: &str| image[key].as_u64().unwrap_or_default();
+            let roots = image["roots"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            out.line(format!(
+                "{:<8.8}  {}  {:<16}  {:<16}  {:>11}  {:>10}  {}",
+                word("id"),
+                time::local_millis(started(image)),
+                word("client"),
+                word("name"),
+                text::count(number("files")),
+                text::bytes(number("bytes_source")),
+                roots.collect::<Vec<_>>().join(" ")
+            ))?;
+        }
+        out.finish()?;
+        Ok(Status::Done)
     }
 
     /// One that cannot be read may have any name.

@@ -130,10 +130,8 @@ fn path(id: &str) -> String {
 
 impl ListArgs {
     fn run(&self, site: &Site, console: &Console) -> Result<Status> {
-        let mut path = format!(
-            "/api/v1/jobs?active={}&failed={}&limit={}",
-            self.active, self.failed, self.limit
-        );
+        let mut path =
+            format!("/api/v1/jobs?active={}&failed={}&limit={}", self.active, self.failed, self.limit);
         if let Some(since) = self.since {
             path.push_str(&format!("&since={since}"));
         }
@@ -186,7 +184,8 @@ fn show(as_json: &bool, job: &Value) -> Result<Status> {
     let word = |key: &str| job[key].as_str().unwrap_or_default();
     let number = |key: &str| job[key].as_u64().unwrap_or_default();
     out.line(format!("job      {}", word("id")))?;
-    let by = job["policy"].as_str().map_or_else(|| "asked for".to_owned(), |policy| format!("policy {policy}"));
+    let by =
+        job["policy"].as_str().map_or_else(|| "asked for".to_owned(), |policy| format!("policy {policy}"));
     out.line(format!("what     {} of {}, {by}", word("kind"), word("client")))?;
     out.line(format!("made     {}", time::local_millis(number("created"))))?;
     let status = match (job["status"].as_i64(), word("status_text")) {
@@ -210,18 +209,38 @@ fn show(as_json: &bool, job: &Value) -> Result<Status> {
         text::bytes(number("bytes_resent")),
         text::bytes(number("bytes_added"))
     ))?;
+    if number("attempts") > 1 {
+        let last = |key: &str| text::bytes(job["this_attempt"][key].as_u64().unwrap_or_default());
+        out.line(format!(
+            "of that  {} read, {} sent in the last attempt",
+            last("bytes_read"),
+            last("bytes_sent")
+        ))?;
+    }
+    if number("checkpoints") > 0 {
+        out.line(format!("safe     {}", text::counted(number("checkpoints"), "checkpoint", "checkpoints")))?;
+    }
     for phase in job["phases"].as_array().into_iter().flatten() {
         let took = Duration::from_millis(phase["millis"].as_u64().unwrap_or_default());
-        out.line(format!("phase    {} {}", phase["phase"].as_str().unwrap_or_default(), text::duration(took)))?;
+        out.line(format!(
+            "phase    {} {}",
+            phase["phase"].as_str().unwrap_or_default(),
+            text::duration(took)
+        ))?;
     }
     for outage in job["outages"].as_array().into_iter().flatten() {
         let since = outage["since"].as_u64().unwrap_or_default();
         let length = outage["until"].as_u64().map(|until| Duration::from_millis(until.saturating_sub(since)));
-        let length = length.map_or_else(|| "until now".to_owned(), |length| format!("for {}", text::duration(length)));
+        let length =
+            length.map_or_else(|| "until now".to_owned(), |length| format!("for {}", text::duration(length)));
         out.line(format!("outage   {} {length}", time::local_millis(since)))?;
     }
     for fault in job["faults"].as_array().into_iter().flatten() {
-        out.line(format!("trouble  {}: {}", fault[0].as_str().unwrap_or_default(), fault[1].as_str().unwrap_or_default()))?;
+        out.line(format!(
+            "trouble  {}: {}",
+            fault[0].as_str().unwrap_or_default(),
+            fault[1].as_str().unwrap_or_default()
+        ))?;
     }
     out.finish()?;
     Ok(Status::Done)

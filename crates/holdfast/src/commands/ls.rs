@@ -3,12 +3,11 @@
 use std::ffi::OsString;
 
 use holdfast_format::manifest::Placed;
-use holdfast_format::record::ImageRecord;
 use holdfast_types::{Kind, is_inside, sanitise};
-use holdfast_vault::Vault;
 
 use crate::console::Console;
 use crate::errors::{Failure, Result, Status};
+use crate::library::{Library, Opened};
 use crate::listing::{self, Depth, EntryText, Item};
 use crate::open::VaultArgs;
 use crate::out::{List, Out};
@@ -41,6 +40,9 @@ pub(crate) struct Args {
     pub(crate) json: bool,
     #[command(flatten)]
     at: At,
+    /// On the primary server of a site: only images of this client
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
     #[command(flatten)]
     vault: VaultArgs,
 }
@@ -49,16 +51,16 @@ impl Args {
     /// Lists entries.
     pub(crate) fn run(&self, console: &Console) -> Result<Status> {
         let path = self.path.as_ref().map(image_path).transpose()?;
-        let vault = self.vault.read(console)?;
-        let record = self.at.find(&vault, &self.image)?;
+        let library = Library::open(&self.vault, self.client.as_deref(), console)?;
+        let image = library.image(&self.at, &self.image)?;
         let mut printer = Printer::new(self.json, self.long);
         let mut lost = 0;
-        for item in self.items(&vault, &record, path.as_deref())? {
+        for item in self.items(&image, path.as_deref())? {
             match item {
                 Ok(placed) => printer.print(&placed)?,
                 Err(error) => {
                     lost += 1;
-                    listing::tell_lost(console, &record, &error);
+                    listing::tell_lost(console, &image.record, &error);
                 }
             }
         }
@@ -68,42 +70,32 @@ impl Args {
 
     fn items<'a>(
         &self,
-        vault: &'a Vault,
-        record: &'a ImageRecord,
+        image: &'a Opened,
         path: Option<&[u8]>,
     ) -> Result<Box<dyn Iterator<Item = Item> + 'a>> {
         let depth = if self.recursive { Depth::Below } else { Depth::Inside };
         let Some(path) = path else {
-            return Ok(Box::new(self.roots(vault, record, record.roots.clone())));
+            return Ok(Box::new(self.roots(image, image.record.roots.clone())));
         };
-        match listing::find(vault, record, path)? {
+        match listing::find(image, path)? {
             Some(placed) if placed.entry.metadata.kind == Kind::Directory => {
-                Ok(Box::new(listing::below(vault, record, path, depth)))
+                Ok(Box::new(listing::below(image, path, depth)))
             }
             Some(placed) => Ok(Box::new(std::iter::once(Ok(placed)))),
             None => {
                 // A directory above the roots was not backed up itself, but what is below it was.
                 let roots: Vec<_> =
-                    record.roots.iter().filter(|root| is_inside(root, path)).cloned().collect();
-                if roots.is_empty() {
-                    Err(not_there(path))
-                } else {
-                    Ok(Box::new(self.roots(vault, record, roots)))
-                }
+                    image.record.roots.iter().filter(|root| is_inside(root, path)).cloned().collect();
+                if roots.is_empty() { Err(not_there(path)) } else { Ok(Box::new(self.roots(image, roots))) }
             }
         }
     }
 
-    fn roots<'a>(
-        &self,
-        vault: &'a Vault,
-        record: &'a ImageRecord,
-        roots: Vec<Vec<u8>>,
-    ) -> impl Iterator<Item = Item> + 'a {
+    fn roots<'a>(&self, image: &'a Opened, roots: Vec<Vec<u8>>) -> impl Iterator<Item = Item> + 'a {
         let recursive = self.recursive;
         roots.into_iter().flat_map(move |root| {
-            let own = vault.manifest(record.manifest).find(&holdfast_types::place_of(&root)).transpose();
-            let below = recursive.then(|| listing::below(vault, record, &root, Depth::Below));
+            let own = image.manifest().find(&holdfast_types::place_of(&root)).transpose();
+            let below = recursive.then(|| listing::below(image, &root, Depth::Below));
             own.into_iter().chain(below.into_iter().flatten())
         })
     }

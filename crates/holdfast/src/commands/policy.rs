@@ -161,7 +161,13 @@ fn read(file: &std::path::Path) -> Result<String> {
     }
 }
 
-fn apply(site: &Site, console: &Console, file: &std::path::Path, check: bool, as_json: bool) -> Result<Status> {
+fn apply(
+    site: &Site,
+    console: &Console,
+    file: &std::path::Path,
+    check: bool,
+    as_json: bool,
+) -> Result<Status> {
     let text = read(file)?;
     let applied: Applied = site.post_text(&format!("/api/v1/policies?check={check}"), text)?;
     let mut out = Out::new();

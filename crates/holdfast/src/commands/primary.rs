@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use clap::Subcommand;
 use holdfast_primary::{Notes, Options, site};
 
+use crate::config::Primary;
 use crate::console::Console;
 use crate::errors::{Failure, Result, Status};
 use crate::open::{VaultArgs, show};
@@ -42,7 +43,7 @@ enum Action {
     },
     /// Run until SIGTERM or SIGINT
     Run {
-        /// Where to listen; may be given several times. Else at port 7556 of all addresses
+        /// Where to listen; may be given several times. Else as primary.toml says, or at port 7556 of all addresses
         #[arg(long, value_name = "ADDR:PORT")]
         listen: Vec<SocketAddr>,
         #[command(flatten)]
@@ -83,8 +84,12 @@ fn of_site(error: &site::Error) -> Failure {
             "`holdfast primary run` runs it; another site needs another $HOLDFAST_STATE_DIR",
         ),
         site::Error::NoPrimary(_) => Failure::failed(error, "`holdfast primary init` makes one"),
-        site::Error::Busy(_) => Failure::failed(error, "stop it first, or choose another $HOLDFAST_STATE_DIR"),
-        site::Error::Io { .. } => Failure::failed(error, "choose a directory that you may write to with $HOLDFAST_STATE_DIR"),
+        site::Error::Busy(_) => {
+            Failure::failed(error, "stop it first, or choose another $HOLDFAST_STATE_DIR")
+        }
+        site::Error::Io { .. } => {
+            Failure::failed(error, "choose a directory that you may write to with $HOLDFAST_STATE_DIR")
+        }
         _ => Failure::plain(error),
     }
 }
@@ -94,11 +99,14 @@ fn run(console: &Console, listen: &[SocketAddr], vault: &VaultArgs) -> Result<St
     if !is_primary(state.dir()) {
         return Err(of_site(&site::Error::NoPrimary(state.dir().to_owned())));
     }
+    let config = Primary::read(state.dir())?;
     let vault = vault.choose()?.write(console)?;
     let log = Arc::new(Log);
     let options = Options {
         state: state.dir().to_owned(),
-        listen: if listen.is_empty() { roles::everywhere() } else { listen.to_vec() },
+        listen: roles::listening(listen, &config.listen),
+        limits: config.limits(),
+        session_memory: config.session_memory.map(|memory| memory.0),
         program: roles::program(),
         notes: Arc::clone(&log) as Arc<dyn Notes>,
     };

@@ -6,18 +6,19 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use clap::{ArgGroup, ValueEnum};
-use holdfast_client::depot::LocalDepot;
 use holdfast_client::progress::Progress;
 use holdfast_client::restore::{self, Options, Outcome, Overwrite, Target};
 use holdfast_format::record::ImageRecord;
-use holdfast_vault::Vault;
+use serde_json::json;
 
 use super::{in_words, print_result};
 use crate::console::Console;
 use crate::errors::{Failure, Result, Status};
+use crate::library::{Library, Opened};
 use crate::open::{VaultArgs, show};
 use crate::out::Out;
 use crate::select::{At, image_path};
+use crate::site::asked;
 use crate::{json, text};
 
 const EXAMPLES: &str = "\
@@ -58,6 +59,9 @@ pub(crate) struct Args {
     /// Print the result as one JSON object, and progress as JSON lines on standard error
     #[arg(long)]
     pub(crate) json: bool,
+    /// On the primary server of a site: the client that is to write the files
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
     #[command(flatten)]
     at: At,
     #[command(flatten)]
@@ -98,36 +102,55 @@ impl Args {
             ));
         }
         let paths = self.paths.iter().map(image_path).collect::<Result<Vec<_>>>()?;
-        let vault = self.vault.read(console)?;
-        let record = self.at.find(&vault, &self.image)?;
+        // What writes no files here, or says only what it would, needs no job.
+        if asked::is_meant(&self.vault)? && !self.tar && !self.dry_run {
+            return self.ask(console);
+        }
+        let library = Library::open(&self.vault, self.client.as_deref(), console)?;
+        let image = library.image(&self.at, &self.image)?;
+        let record = &image.record;
         let progress = Progress::default();
         if paths.is_empty() {
             progress.files_expected.store(record.counts.files, Relaxed);
             progress.bytes_expected.store(record.counts.bytes_source, Relaxed);
         }
-        let outcome =
-            console.during(&progress, || self.restore(&vault, &record, &paths, &progress, console))?;
+        let outcome = console.during(&progress, || self.restore(&image, &paths, &progress, console))?;
         if !self.tar {
-            print_result(console, || self.print(console, &record, &outcome, start.elapsed()));
+            print_result(console, || self.print(console, record, &outcome, start.elapsed()));
         }
         Ok(Status::of_errors(outcome.counts.errors))
     }
 
+    /// A job of the site, followed to its end.
+    fn ask(&self, console: &Console) -> Result<Status> {
+        self.at.selector(&self.image)?;
+        let to = self.to.as_deref().map(|dir| std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()));
+        let to = to.map(|dir| asked::text(dir.as_os_str())).transpose()?;
+        let paths = self.paths.iter().map(|path| asked::text(path)).collect::<Result<Vec<String>>>()?;
+        let overwrite = match self.overwrite {
+            None => 0,
+            Some(When::Never) => 1,
+            Some(When::Older) => 2,
+            Some(When::Always) => 3,
+            Some(When::Changed) => 4,
+        };
+        let restore = json!({ "image": self.image, "at": self.at.at, "paths": paths, "to": to, "overwrite": overwrite });
+        asked::job(console, &json!({ "client": self.client, "restore": restore }), true, self.json)
+    }
+
     fn restore(
         &self,
-        vault: &Vault,
-        record: &ImageRecord,
+        image: &Opened,
         paths: &[Vec<u8>],
         progress: &Progress,
         console: &Console,
     ) -> Result<Outcome> {
-        let depot = LocalDepot(vault.clone());
-        let (manifest, roots) = (record.manifest, &record.roots);
+        let (depot, manifest, roots) = (image.depot(), image.record.manifest, &image.record.roots);
         let Some(options) = self.options() else {
             let mut out = std::io::stdout().lock();
-            return Ok(restore::tar::write(&depot, manifest, roots, paths, progress, console, &mut out)?);
+            return Ok(restore::tar::write(depot, manifest, roots, paths, progress, console, &mut out)?);
         };
-        Ok(restore::run(&depot, manifest, roots, paths, &options, progress, console)?)
+        Ok(restore::run(depot, manifest, roots, paths, &options, progress, console)?)
     }
 
     /// How to restore to files; `None` for a stream.

@@ -50,7 +50,8 @@ fn one(site: &Site, console: &Console, id: &str, begun: Instant, limit: Option<D
     let mut shown = String::new();
     loop {
         let path = format!("/api/v1/jobs/{}/wait?version={version}", escape(id));
-        let job: Value = site.get_patiently(&path, console, limit.map(|limit| limit.saturating_sub(begun.elapsed())))?;
+        let job: Value =
+            site.get_patiently(&path, console, limit.map(|limit| limit.saturating_sub(begun.elapsed())))?;
         version = job["version"].as_u64().unwrap_or_default();
         let line = describe(&job);
         if line != shown {

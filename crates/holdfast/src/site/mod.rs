@@ -3,6 +3,8 @@
 //!
 //! Requests are repeated over a new connection when one is lost: whoever waits for a job does not care which process answers.
 
+pub(crate) mod asked;
+pub(crate) mod browse;
 pub(crate) mod follow;
 pub(crate) mod media;
 mod wire;
@@ -75,7 +77,14 @@ impl Site {
                 console.say(&format!("no answer ({why}); the job does not need this: still waiting"));
             }
         };
-        self.ask("GET", path, None, None, limit.unwrap_or(Duration::MAX).max(ASK_MAX + PAUSE_MAX), &mut on_trouble)
+        self.ask(
+            "GET",
+            path,
+            None,
+            None,
+            limit.unwrap_or(Duration::MAX).max(ASK_MAX + PAUSE_MAX),
+            &mut on_trouble,
+        )
     }
 
     /// A line about what is under way: the live one on a terminal, else one of its own.
@@ -112,7 +121,10 @@ impl Site {
                 return Err(self.wire.nobody(&trouble));
             }
             if begun.elapsed() >= limit {
-                return Err(Failure::failed(trouble, "`holdfast doctor connect` tells what is in the way; is the primary server running?"));
+                return Err(Failure::failed(
+                    trouble,
+                    "`holdfast doctor connect` tells what is in the way; is the primary server running?",
+                ));
             }
             self.wire.pause(pause);
             pause = (pause * 2).min(PAUSE_MAX);
@@ -159,5 +171,7 @@ pub(crate) fn idempotency_key() -> Result<String> {
 /// A name as a part of a path.
 pub(crate) fn escape(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
-    name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    name.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }

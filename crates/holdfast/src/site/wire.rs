@@ -62,7 +62,8 @@ impl Wire {
     /// Waits before another try.
     pub(super) fn pause(&self, length: Duration) {
         // Nothing comes: only the time passes.
-        let _ = self.runtime.block_on(async { tokio::time::timeout(length, std::future::pending::<()>()).await });
+        let _ =
+            self.runtime.block_on(async { tokio::time::timeout(length, std::future::pending::<()>()).await });
     }
 
     pub(super) fn ask(

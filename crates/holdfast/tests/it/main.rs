@@ -7,6 +7,7 @@ mod browse;
 mod keys;
 mod output;
 mod restore;
+mod site;
 mod together;
 mod upkeep;
 mod vaults;

@@ -39,7 +39,8 @@ pub(super) fn happen(site: &mut Site, case: Case, gates: &Gates) -> Result<()> {
         let_pass(fault.lasts());
     }
     end(site, fault)?;
-    if !goes_on && !is_hit_scanning && !(phase == Phase::Connect && of_client(fault)) {
+    let was_let_go = goes_on || is_hit_scanning || (phase == Phase::Connect && of_client(fault));
+    if !was_let_go {
         phase::release(site, phase, gates)?;
     }
     Ok(())

@@ -38,8 +38,9 @@ impl Options {
                 "--markdown" => options.markdown = true,
                 "--jobs" => options.jobs = value()?.parse().context("--jobs takes a number")?,
                 "--case" => options.cases.extend(value()?.split(',').map(str::to_owned)),
-                "--program" => options.program = Some(std::path::absolute(value()?)?),
+                "--peer" => options.program = Some(std::path::absolute(value()?)?),
                 "--work" => options.work = std::path::absolute(value()?)?,
+                name if !name.starts_with('-') => options.cases.push(name.to_owned()),
                 other => bail!("unknown option {other}; `cargo xtask help` lists them"),
             }
         }
@@ -54,14 +55,15 @@ mod tests {
 
     #[test]
     fn options_are_understood() {
-        let options = Options::parse(&["--full", "--case", "a,b", "--jobs", "3", "--program", "/x"]).unwrap();
-        assert_eq!((options.cases.len(), options.jobs, options.full), (2, 3, true));
+        let options =
+            Options::parse(&["--full", "--case", "a,b", "c", "--jobs", "3", "--peer", "/x"]).unwrap();
+        assert_eq!((options.cases.len(), options.jobs, options.full), (3, 3, true));
         assert_eq!(options.program, Some(PathBuf::from("/x")));
     }
 
     #[test]
     fn mistakes_are_said() {
-        for words in [&["--jobs"][..], &["--jobs", "0"], &["--program"], &["--scale", "2"]] {
+        for words in [&["--jobs"][..], &["--jobs", "0"], &["--peer"], &["--scale", "2"]] {
             assert!(Options::parse(words).is_err(), "{words:?}");
         }
     }

@@ -14,8 +14,6 @@ use super::wait::{self, OFTEN};
 
 /// Bytes a second of the path: as a usual line, slow enough that a fault finds something under way.
 pub(super) const SPEED: u64 = 25_000_000;
-/// How long packets are under way when the commit is to be seen: it takes a way there and back at least.
-const FAR: Duration = Duration::from_millis(250);
 /// A phase comes within the time of the transfer, and this.
 const SOON: Duration = Duration::from_secs(60);
 
@@ -35,12 +33,8 @@ pub(super) fn gates(site: &Site, phase: Phase) -> Result<Gates> {
 }
 
 /// Sets the speed of the path.
-pub(super) fn lay_path(site: &Site, phase: Phase) -> Result<()> {
-    match phase {
-        Phase::Commit => site.lab.far_away(SPEED, FAR)?,
-        _ => site.lab.slow_down(SPEED)?,
-    }
-    Ok(())
+pub(super) fn lay_path(site: &Site) -> Result<()> {
+    Ok(site.lab.slow_down(SPEED)?)
 }
 
 /// Begins a job and waits until it is in the phase. Its id.

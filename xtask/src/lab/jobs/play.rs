@@ -48,7 +48,7 @@ pub(super) fn play(case: Case, setting: &Setting, report: &mut Report) -> Result
 }
 
 fn usual(site: &mut Site, case: Case, tree: &Tree, id: &mut String, report: &mut Report) -> Result<()> {
-    phase::lay_path(site, case.phase)?;
+    phase::lay_path(site)?;
     site.begin()?;
     let gates = phase::gates(site, case.phase)?;
     job::apply_policy(site, tree, &gates, 4)?;
@@ -68,7 +68,7 @@ fn usual(site: &mut Site, case: Case, tree: &Tree, id: &mut String, report: &mut
 
 /// A vault on a disk that is too small; then room is made, and the next job finds the vault as good as any.
 fn full(site: &mut Site, tree: &Tree, id: &mut String, report: &mut Report) -> Result<()> {
-    phase::lay_path(site, super::case::Phase::Transfer)?;
+    phase::lay_path(site)?;
     let disk = SmallDisk::mount(&site.state(Role::Primary).join("vault"), tree.bytes / SMALL)?;
     site.begin()?;
     job::apply_policy(site, tree, &Gates::default(), 1)?;

@@ -118,6 +118,11 @@ impl Site {
         self.dir.path().join(role.word())
     }
 
+    /// Where the vault lies.
+    pub(super) fn vault(&self) -> PathBuf {
+        self.state(Role::Primary).join("vault")
+    }
+
     /// Runs a role.
     pub(super) fn start(&mut self, role: Role) -> Result<()> {
         let listen = PORTS.map(|port| format!("0.0.0.0:{port}"));

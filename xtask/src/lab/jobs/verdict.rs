@@ -1,5 +1,7 @@
 //! What has to be so when a job is done: with the job itself, with what is in the vault, with what runs.
 
+use std::ffi::OsStr;
+
 use anyhow::{Context, Result};
 use holdfast_testkit::Compare;
 use serde_json::Value;
@@ -64,18 +66,23 @@ pub(super) fn only_job(site: &Site, id: &str, report: &mut Report) -> Result<()>
 pub(super) fn of_vault(site: &mut Site, job: &Job, tree: &Tree, report: &mut Report) -> Result<()> {
     site.end(Role::Client)?;
     site.end(Role::Primary)?;
-    let images = site.ask(Role::Primary, &["images", "--json"])?.json().context("listing images")?;
+    let vault = site.vault();
+    // The vault's own records, whatever the catalog says.
+    let ask = |words: &[&str]| {
+        let words = words.iter().map(AsRef::as_ref).chain(["--vault".as_ref(), vault.as_os_str()]);
+        site.ask(Role::Primary, &words.collect::<Vec<&OsStr>>())
+    };
+    let images = ask(&["images", "--json"])?.json().context("listing images")?;
     let ids: Vec<&str> =
         images.as_array().into_iter().flatten().filter_map(|image| image["id"].as_str()).collect();
     report.must(ids == [job.text("image")], || {
         format!("the images are {ids:?}, the job's is {}", job.text("image"))
     });
-    let verified = site.ask(Role::Primary, &["verify", "--read-data", "--json"])?.json();
+    let verified = ask(&["verify", "--read-data", "--json"])?.json();
     let is_good = |verified: &Value| verified["status"] == "good";
     report.must(verified.as_ref().is_ok_and(is_good), || format!("verify: {verified:?}"));
     let to = site.dir().join("restored");
-    let words = ["restore".as_ref(), job.text("image").as_ref(), "--to".as_ref(), to.as_os_str()];
-    site.ask(Role::Primary, &words)?.good().context("restoring")?;
+    ask(&["restore", job.text("image"), "--to", &to.display().to_string()])?.good().context("restoring")?;
     let restored = to.join(tree.path.file_name().context("the tree has a name")?);
     let differences = Compare::default().trees(&tree.path, &restored)?;
     report.must(differences.is_empty(), || {

@@ -11,9 +11,9 @@ use holdfast_client::depot::Error as DepotError;
 use holdfast_format::NamingKey;
 use holdfast_format::chunker::Sizes;
 use holdfast_format::group::{Encoding, List, Plain};
-use holdfast_format::manifest::{NodeSource, Reader, references};
+use holdfast_format::manifest::{NodeSource, Placed, Reader, Root, references};
 use holdfast_proto::services::*;
-use holdfast_types::{ChunkName, Piece};
+use holdfast_types::{ChunkName, Content, EntryFlags, Piece};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
@@ -21,6 +21,13 @@ use tonic::{Request, Response, Status, Streaming};
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 pub(crate) const SIZES: Sizes = Sizes { min: 4 << 10, normal: 16 << 10, max: 64 << 10 };
+
+/// So many of these, counted over all attempts.
+#[derive(Clone, Copy)]
+pub(crate) enum After {
+    Groups(usize),
+    Checkpoints(usize),
+}
 
 /// What is stored, and what goes wrong.
 #[derive(Default)]
@@ -34,9 +41,9 @@ pub(crate) struct State {
     /// Checkpoints with a root.
     pub(crate) checkpoints: usize,
     epoch: u64,
-    /// Groups after which every call fails so.
-    pub(crate) fail_after: Option<(usize, Status)>,
-    puts: usize,
+    /// From when on every call fails, and how.
+    pub(crate) fail_after: Option<(After, Status)>,
+    pub(crate) puts: usize,
     /// Chunks that nodes say are lacking, though they are asked for again.
     pub(crate) lost: HashSet<ChunkName>,
     /// Chunks whose bytes are wrong when they are fetched.
@@ -80,10 +87,14 @@ impl Fake {
 
     fn check(&self, attempt: Option<&Attempt>) -> Result<(), Status> {
         let state = self.state();
-        if let Some((after, status)) = &state.fail_after
-            && state.puts >= *after
-        {
-            return Err(status.clone());
+        if let Some((after, status)) = &state.fail_after {
+            let is_over = match *after {
+                After::Groups(count) => state.puts >= count,
+                After::Checkpoints(count) => state.checkpoints >= count,
+            };
+            if is_over {
+                return Err(status.clone());
+            }
         }
         let epoch = attempt.and_then(|attempt| attempt.epoch).map_or(0, |epoch| epoch.counter);
         if epoch < state.epoch { Err(Status::failed_precondition("fenced")) } else { Ok(()) }
@@ -142,6 +153,27 @@ impl Fake {
         }
         state.puts += 1;
         Ok(PutAnswer { bytes_added: size })
+    }
+
+    /// The entries of a manifest. All that it rests on must be there.
+    pub(crate) fn entries(&self, root: &ManifestRoot) -> Vec<Placed> {
+        let state = self.state();
+        let root = Root {
+            name: ChunkName::from_slice(&root.name).unwrap(),
+            length: root.length,
+            height: u8::try_from(root.height).unwrap(),
+        };
+        let source = Stored(&state);
+        Reader::new(&source, Some(root)).entries().map(|placed| placed.unwrap()).collect()
+    }
+
+    /// The chunks of a content.
+    pub(crate) fn chunks_of(&self, content: &Content) -> Vec<ChunkName> {
+        let state = self.state();
+        let source = Stored(&state);
+        let pieces = Reader::new(&source, None).pieces(content).map(|piece| piece.unwrap());
+        let name = |piece| if let Piece::Chunk { name, .. } = piece { Some(name) } else { None };
+        pieces.filter_map(name).collect()
     }
 
     fn settle(state: &mut State) {
@@ -274,8 +306,10 @@ impl media_server::Media for Fake {
         self.check(request.attempt.as_ref())?;
         let mut state = self.state();
         Self::settle(&mut state);
-        if request.root.is_some() {
-            state.checkpoint = request.root;
+        if let Some(root) = request.root {
+            let name = ChunkName::from_slice(&root.name).unwrap();
+            assert!(state.chunks.contains_key(&name), "a root that was not sent");
+            state.checkpoint = Some(root);
             state.checkpoints += 1;
         }
         Ok(Response::new(CheckpointAnswer {}))
@@ -284,8 +318,11 @@ impl media_server::Media for Fake {
     async fn commit(&self, request: Request<CommitRequest>) -> Result<Response<CommitAnswer>, Status> {
         let request = request.into_inner();
         self.check(request.attempt.as_ref())?;
+        Self::settle(&mut self.state());
+        for placed in request.root.iter().flat_map(|root| self.entries(root)) {
+            assert!(!placed.entry.flags.has(EntryFlags::UNFINISHED), "an image of what is not read");
+        }
         let mut state = self.state();
-        Self::settle(&mut state);
         let image = Image {
             image: vec![u8::try_from(state.images.len()).unwrap(); 16],
             job: request.attempt.unwrap().job,

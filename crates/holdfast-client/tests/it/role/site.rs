@@ -156,7 +156,12 @@ impl Site {
 
     pub(crate) fn client(&self) -> Client {
         let (shutdown, stopped) = oneshot::channel::<()>();
-        let options = Options { state: self.state(), listen: Vec::new(), program: "holdfast test".into() };
+        let options = Options {
+            state: self.state(),
+            listen: Vec::new(),
+            session_memory: None,
+            program: "holdfast test".into(),
+        };
         let running = tokio::spawn(role::run(options, Arc::new(Quiet), async {
             let _ = stopped.await;
         }));

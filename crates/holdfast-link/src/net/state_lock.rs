@@ -14,11 +14,11 @@ const NAME: &str = "lock";
 
 /// The state directory is this process's while this lives.
 #[derive(Debug)]
-pub(super) struct Lock(File);
+pub struct Lock(File);
 
 impl Lock {
     /// Takes the directory, which is made if it is not there. `None`: another process has it.
-    pub(super) fn take(state: &Path) -> io::Result<Option<Self>> {
+    pub fn take(state: &Path) -> io::Result<Option<Self>> {
         DirBuilder::new().recursive(true).mode(0o700).create(state)?;
         let mut options = OpenOptions::new();
         let file = options.write(true).create(true).truncate(false).mode(0o600).open(state.join(NAME))?;

@@ -1,0 +1,279 @@
+//! The manager with a real catalog and pretended hosts: what is stored, what is sent, whom it believes.
+
+use super::*;
+use crate::serve::Limits;
+use crate::site;
+use crate::work::{Backup, What};
+use holdfast_catalog::{HostSeen, PolicyRow};
+use holdfast_link::net::enrolled::{Enrolled, StateFiles};
+use holdfast_link::net::process::Settings;
+use holdfast_proto::services::{self as wire, order::Order as Said, outcome::Kind};
+use parking_lot::Mutex;
+use std::time::SystemTime;
+use tokio::sync::watch;
+use tonic::service::Routes;
+
+#[derive(Default)]
+struct FakeMedia(Mutex<Vec<String>>);
+
+impl LocalMedia for FakeMedia {
+    fn routes(&self) -> Routes {
+        Routes::default()
+    }
+
+    fn images_made(&self) -> watch::Receiver<u64> {
+        watch::channel(0).1
+    }
+
+    fn unsettled(&self) -> Result<Vec<wire::Committed>, String> {
+        Ok(Vec::new())
+    }
+
+    fn settled(&self, job: &JobId) -> Result<(), String> {
+        self.0.lock().push(format!("settled {job}"));
+        Ok(())
+    }
+
+    fn fence(&self, _: &wire::Attempt) -> Result<(), String> {
+        self.0.lock().push("fenced".into());
+        Ok(())
+    }
+
+    fn tidy(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+struct Silent;
+
+impl Notes for Silent {
+    fn say(&self, _: &str) {}
+}
+
+struct Bench {
+    manager: Manager,
+    media: Arc<FakeMedia>,
+    _state: tempfile::TempDir,
+}
+
+const POLICY: &str =
+    "[policy.home]\nclients = [\"web1\", \"web2\"]\npaths = [\"/srv\"]\nschedule = [{ at = \"00:00\" }]\n";
+
+impl Bench {
+    async fn new() -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let here = site::init(state.path(), "lab", SystemTime::now()).unwrap();
+        let (enrolled, _) =
+            Enrolled::start(&StateFiles::new(state.path()), "test", Settings::default()).unwrap();
+        let office =
+            site::open_office(state.path(), Arc::clone(&enrolled.revocations), SystemTime::now()).unwrap();
+        let catalog = Catalog::open(&state.path().join("catalog.db")).await.unwrap();
+        for name in ["web1", "web2"] {
+            let seen = HostSeen { role: "client".into(), name: name.into(), at: 1, ..HostSeen::default() };
+            catalog.saw_host(&seen).await.unwrap();
+        }
+        let media = Arc::new(FakeMedia::default());
+        let manager = Manager {
+            catalog,
+            board: Arc::default(),
+            orders: Orders::new(Arc::new(office), "lab"),
+            media: Arc::clone(&media) as Arc<dyn LocalMedia>,
+            here,
+            link: Arc::clone(&enrolled.link),
+            begun: Instant::now(),
+            incarnation: 1,
+            jobs: HashMap::new(),
+            hosts: HashMap::new(),
+            policies: BTreeMap::new(),
+            marks: BTreeMap::new(),
+            limits: Limits::default(),
+            forgot: None,
+            notes: Arc::new(Silent),
+        };
+        Self { manager, media, _state: state }
+    }
+
+    /// A client attends. What it is told comes out of the receiver.
+    async fn attends(&mut self, name: &str, running: Vec<wire::Attempt>) -> mpsc::Receiver<wire::Order> {
+        let (orders, told) = mpsc::channel(16);
+        let host = self.manager.client(name);
+        let present = wire::Present { program: "test".into(), running };
+        self.manager.attends(host, 1, present, orders).await.unwrap();
+        told
+    }
+
+    async fn job(&mut self, client: &str) -> JobId {
+        let backup: Backup = serde_json::from_str(r#"{"paths":["/srv"]}"#).unwrap();
+        let wish = Wish {
+            client: client.into(),
+            policy: None,
+            label: "x".into(),
+            priority: 0,
+            work: Work::asked(What::Backup(backup)),
+            media: None,
+            why: "a test".into(),
+            mark: None,
+        };
+        self.manager.make(vec![wish]).await.unwrap()[0]
+    }
+
+    async fn report(&mut self, name: &str, report: wire::report::Report) {
+        let host = self.manager.client(name);
+        self.manager.report(&host, 1, report).await.unwrap();
+    }
+
+    async fn row(&self, id: JobId) -> JobRow {
+        self.manager.catalog.job(&id.to_string()).await.unwrap().unwrap()
+    }
+}
+
+fn started(order: Option<wire::Order>) -> wire::Attempt {
+    let start = order.and_then(|order| match order.order {
+        Some(Said::Start(start)) => start.attempt,
+        _ => None,
+    });
+    start.expect("an attempt is ordered")
+}
+
+fn ended(attempt: &wire::Attempt, kind: Kind) -> wire::report::Report {
+    let outcome = wire::Outcome { kind: kind as i32, cause: "a cause".into(), ..wire::Outcome::default() };
+    wire::report::Report::Ended(wire::Ended {
+        attempt: Some(attempt.clone()),
+        outcome: Some(outcome),
+        ..wire::Ended::default()
+    })
+}
+
+#[tokio::test]
+async fn what_was_missed_is_made_up_for_once_for_each_client() {
+    let mut bench = Bench::new().await;
+    let policies = holdfast_jobs::policy::parse(POLICY, &crate::plan::zone).unwrap();
+    let row = PolicyRow { name: "home".into(), text: POLICY.into(), applied: 1 };
+    bench.manager.catalog.put_policies(&[row]).await.unwrap();
+    bench.manager.policies = policies;
+    // A policy that is new makes nothing up for the time before it.
+    bench.manager.look_around().await.unwrap();
+    assert!(bench.manager.jobs.is_empty());
+    let before = day_millis() - 3 * 24 * 3_600_000;
+    bench.manager.catalog.set_mark("home", crate::plan::MARK, before).await.unwrap();
+    bench.manager.load().await.unwrap();
+    for _ in 0..3 {
+        bench.manager.look_around().await.unwrap();
+        let mut clients: Vec<_> = bench.manager.jobs.values().map(|live| live.row.client.clone()).collect();
+        clients.sort();
+        assert_eq!(clients, ["web1", "web2"]);
+    }
+}
+
+#[tokio::test]
+async fn a_job_waits_for_its_client_and_is_ordered_once_it_attends() {
+    let mut bench = Bench::new().await;
+    let id = bench.job("web1").await;
+    bench.manager.look_around().await.unwrap();
+    assert_eq!(bench.row(id).await.state, "queued");
+    assert!(bench.manager.board.job(&id.to_string()).unwrap().cause.contains("to attend"));
+    let mut told = bench.attends("web1", Vec::new()).await;
+    bench.manager.look_around().await.unwrap();
+    let attempt = started(told.recv().await);
+    let row = bench.row(id).await;
+    assert_eq!((row.state.as_str(), row.cause.as_str()), ("active", ""));
+    // It does not run it after all, and has not said that it took it up: it is told again, in the same attempt.
+    drop(told);
+    let mut told = bench.attends("web1", Vec::new()).await;
+    assert_eq!(started(told.recv().await), attempt);
+    // It had taken it up, and has lost it: another attempt.
+    bench
+        .report("web1", wire::report::Report::Accepted(wire::Accepted { attempt: Some(attempt.clone()) }))
+        .await;
+    let mut told = bench.attends("web1", Vec::new()).await;
+    let second = started(told.recv().await);
+    assert!(second.epoch.unwrap().counter > attempt.epoch.unwrap().counter);
+    assert_eq!(bench.row(id).await.attempts, 2);
+}
+
+#[tokio::test]
+async fn an_end_is_settled_when_it_is_stored_and_said_again_changes_nothing() {
+    let mut bench = Bench::new().await;
+    let id = bench.job("web1").await;
+    let mut told = bench.attends("web1", Vec::new()).await;
+    bench.manager.look_around().await.unwrap();
+    let attempt = started(told.recv().await);
+    for _ in 0..2 {
+        bench.report("web1", ended(&attempt, Kind::NoFiles)).await;
+        let order = told.recv().await.and_then(|order| order.order);
+        assert!(matches!(order, Some(Said::Settled(_))), "{order:?}");
+        let row = bench.row(id).await;
+        assert_eq!((row.state.as_str(), row.status, row.cause.as_str()), ("done", Some(71), "a cause"));
+    }
+    let events = bench.manager.catalog.events(&id.to_string(), 0, 100).await.unwrap();
+    assert_eq!(events.iter().filter(|event| event.kind == "done").count(), 1);
+}
+
+#[tokio::test]
+async fn nobody_speaks_for_another_host() {
+    let mut bench = Bench::new().await;
+    let id = bench.job("web1").await;
+    let mut told = bench.attends("web1", Vec::new()).await;
+    let _other = bench.attends("web2", Vec::new()).await;
+    bench.manager.look_around().await.unwrap();
+    let attempt = started(told.recv().await);
+    bench.report("web2", ended(&attempt, Kind::Done)).await;
+    assert_eq!(bench.row(id).await.state, "active");
+    // A media server that the job is not bound to.
+    let stranger = Identity::new("lab", Role::Media, "other").unwrap();
+    let image = wire::Image {
+        image: id.image_id().0.to_vec(),
+        job: id.as_bytes().to_vec(),
+        ..wire::Image::default()
+    };
+    let committed = wire::Committed { attempt: Some(attempt.clone()), image: Some(image.clone()) };
+    bench.manager.committed(&stranger, vec![committed.clone()]).await.unwrap();
+    assert_eq!(bench.row(id).await.image, None);
+    // The one that it is bound to: its image is known, and it is told.
+    let here = bench.manager.here.clone();
+    bench.manager.committed(&here, vec![committed]).await.unwrap();
+    assert_eq!(bench.row(id).await.image, Some(id.image_id().to_string()));
+    assert_eq!(*bench.media.0.lock(), [format!("settled {id}")]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_stored_has_not_happened() {
+    let mut bench = Bench::new().await;
+    let id = bench.job("web1").await;
+    let mut told = bench.attends("web1", Vec::new()).await;
+    bench.manager.catalog.close().await;
+    assert!(bench.manager.look_around().await.is_err());
+    assert!(told.try_recv().is_err(), "nothing is ordered");
+    assert_eq!(bench.manager.jobs[&id].machine.state(), &State::Queued);
+}
+
+#[tokio::test]
+async fn a_cancelled_attempt_is_fenced_and_told_to_whoever_still_runs_it() {
+    let mut bench = Bench::new().await;
+    let id = bench.job("web1").await;
+    let mut told = bench.attends("web1", Vec::new()).await;
+    bench.manager.look_around().await.unwrap();
+    let attempt = started(told.recv().await);
+    bench.manager.on(id, Event::Cancel, None).await.unwrap();
+    assert_eq!(bench.row(id).await.status, Some(150));
+    assert_eq!(*bench.media.0.lock(), ["fenced"]);
+    assert!(matches!(told.recv().await.unwrap().order, Some(Said::Cancel(_))));
+    // It was away, and comes back with it.
+    let mut told = bench.attends("web1", vec![attempt]).await;
+    assert!(matches!(told.recv().await.unwrap().order, Some(Said::Cancel(_))));
+}
+
+#[tokio::test]
+async fn a_client_is_backed_up_once_at_a_time() {
+    let mut bench = Bench::new().await;
+    let (first, second) = (bench.job("web1").await, bench.job("web1").await);
+    let mut told = bench.attends("web1", Vec::new()).await;
+    bench.manager.look_around().await.unwrap();
+    let attempt = started(told.recv().await);
+    let (done, waits) = if attempt.job == first.as_bytes() { (first, second) } else { (second, first) };
+    let shown = bench.manager.board.job(&waits.to_string()).unwrap();
+    assert_eq!((shown.state.as_str(), shown.cause.contains("another backup of web1")), ("queued", true));
+    bench.report("web1", ended(&attempt, Kind::NoFiles)).await;
+    bench.manager.look_around().await.unwrap();
+    assert_eq!((bench.row(done).await.state, bench.row(waits).await.state), ("done".into(), "active".into()));
+}

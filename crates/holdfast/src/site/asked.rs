@@ -1,0 +1,64 @@
+//! Backups and restores that a person asks the site for: each is a job of the primary server, which is followed here.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Site, follow};
+use crate::console::Console;
+use crate::errors::{Failure, Result, Status};
+use crate::open::{VaultArgs, show};
+use crate::out::Out;
+use crate::state::State;
+
+/// Whether what is asked goes to the site: this host's state directory holds an enrolment, and no vault is named.
+pub(crate) fn is_meant(vault: &VaultArgs) -> Result<bool> {
+    Ok(!vault.is_named() && State::find()?.dir().join("identity/host.pem").exists())
+}
+
+/// A path as the primary server takes it.
+pub(crate) fn text(path: &OsStr) -> Result<String> {
+    path.to_str().map(str::to_owned).ok_or_else(|| {
+        Failure::failed(
+            format!("{} is not UTF-8, and the site is asked in JSON", show(Path::new(path))),
+            "name the directory above it",
+        )
+    })
+}
+
+#[derive(Deserialize)]
+struct Made {
+    job: String,
+}
+
+/// Has a job made; with `wait` follows it to its end.
+pub(crate) fn job(console: &Console, wish: &Value, wait: bool, as_json: bool) -> Result<Status> {
+    let site = Site::find()?;
+    let made: Made = site.post("/api/v1/jobs", wish)?;
+    if wait {
+        return follow::to_the_end(&site, console, &[made.job], None, as_json);
+    }
+    let mut out = Out::new();
+    match as_json {
+        true => out.json(&json!({ "job": made.job, "status": null }))?,
+        false => {
+            out.line(format!("job {}", made.job))?;
+            console.say("it goes on by itself; `holdfast jobs watch` follows it");
+        }
+    }
+    out.finish()?;
+    Ok(Status::Done)
+}
+
+/// The images that may be seen, the newest first.
+pub(crate) fn images(name: Option<&str>, client: Option<&str>) -> Result<Vec<Value>> {
+    let mut path = "/api/v1/images?limit=100000".to_owned();
+    for (key, value) in [("name", name), ("client", client)] {
+        if let Some(value) = value {
+            path.push_str(&format!("&{key}={}", super::escape(value)));
+        }
+    }
+    Site::find()?.get(&path)
+}
