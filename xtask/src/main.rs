@@ -44,6 +44,7 @@ cargo xtask lab jobs [--full] [NAME]...
     --case A,B         only these, as NAME; a name may end in *
     --jobs N           cases side by side (default 2)
     --list             names the cases and runs none
+    --pages            prints of each job what `jobs show` and `jobs log` say
     --peer FILE        this program for every role, instead of a release build of this tree
     --work DIR         trees, vaults and what is restored lie here (default: where temporary files do)
     --markdown         prints the table of docs/reliability.md at the end

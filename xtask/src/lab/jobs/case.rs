@@ -1,5 +1,5 @@
-//! The matrix: in which phase of a job, which fault; and what each may cost. How a phase is reached and a fault made stands
-//! in the files of those names.
+//! What a case is: a phase of a job, and a fault. Which there are stands in [`matrix`](super::matrix), how a phase is reached
+//! and a fault made in the files of those names.
 
 use std::time::Duration;
 
@@ -8,21 +8,23 @@ use std::time::Duration;
 pub(super) enum Phase {
     /// The client has its order and has not yet read it.
     Connect,
-    /// The command before is over, nothing is sent yet.
+    /// The command before is over, nothing is read yet.
     Scan,
     /// Many small files are under way.
     Transfer,
     /// The client is in the middle of a large file.
     Large,
-    /// Everything is sent, and the client waits for its image.
+    /// The client waits for its image, and has not heard of it.
     Commit,
     /// The image is there, the command after runs.
     After,
+    /// Files are written on the client.
+    Restore,
 }
 
 impl Phase {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Connect, Self::Scan, Self::Transfer, Self::Large, Self::Commit, Self::After];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Connect, Self::Scan, Self::Transfer, Self::Large, Self::Commit, Self::After, Self::Restore];
 
     pub(super) fn word(self) -> &'static str {
         match self {
@@ -32,6 +34,7 @@ impl Phase {
             Self::Large => "large",
             Self::Commit => "commit",
             Self::After => "after",
+            Self::Restore => "restore",
         }
     }
 }
@@ -51,69 +54,58 @@ pub(super) enum Fault {
     Move,
     /// Processes stand still.
     Stop(Who),
+    /// The client stands still for longer than the policy rides out: its attempt is given up, and it does not know.
+    RideOut,
     /// Processes are killed, and started again.
     Kill(Who),
+    /// The image is made; the answer does not come to the client, and the client is killed.
+    LostReply,
+    /// The primary server is killed, and comes back when the image is made and the client has nothing more to do.
+    PrimaryDown,
     /// The vault's disk is full, until somebody makes room.
     VaultFull,
+    /// The source's disk has a place that cannot be read.
+    SourceError,
+    /// The clocks of all processes jump.
+    Clock(&'static str, i64),
 }
 
-/// Whose processes. The server is primary server and media server in one process.
+/// Whose processes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Who {
     Client,
+    /// The primary server alone; the media server is a process of its own.
+    Primary,
+    /// The media server alone.
+    Media,
+    /// Primary server and media server.
     Server,
-    Both,
+    All,
 }
 
 impl Who {
     pub(super) fn has_client(self) -> bool {
-        self != Self::Server
+        matches!(self, Self::Client | Self::All)
     }
 
-    pub(super) fn has_server(self) -> bool {
-        self != Self::Client
+    pub(super) fn has_primary(self) -> bool {
+        matches!(self, Self::Primary | Self::Server | Self::All)
+    }
+
+    pub(super) fn has_media(self) -> bool {
+        matches!(self, Self::Media | Self::Server | Self::All)
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Primary => "primary",
+            Self::Media => "media",
+            Self::Server => "server",
+            Self::All => "all",
+        }
     }
 }
-
-const CUT_LONG: Fault = Fault::Cut("cut-5m", Duration::from_secs(300));
-
-/// Those that are tried in every phase.
-const EVERYWHERE: [Fault; 10] = [
-    Fault::PortDropped,
-    Fault::Cut("cut-1s", Duration::from_secs(1)),
-    Fault::Cut("cut-30s", Duration::from_secs(30)),
-    Fault::Reset,
-    Fault::Move,
-    Fault::Stop(Who::Client),
-    Fault::Stop(Who::Server),
-    Fault::Kill(Who::Client),
-    Fault::Kill(Who::Server),
-    Fault::Kill(Who::Both),
-];
-
-/// Those that say something in some phases only: what moves is not idle, five minutes are the same everywhere.
-const SOMEWHERE: [(Phase, Fault); 6] = [
-    (Phase::Connect, Fault::Idle),
-    (Phase::Scan, Fault::Idle),
-    (Phase::After, Fault::Idle),
-    (Phase::Transfer, CUT_LONG),
-    (Phase::After, CUT_LONG),
-    (Phase::Transfer, Fault::VaultFull),
-];
-
-/// Those of the short run: each fault that is soon over, each phase.
-const QUICK: [&str; 10] = [
-    "connect-port-dropped",
-    "scan-reset",
-    "transfer-cut-1s",
-    "transfer-cut-30s",
-    "transfer-kill-server",
-    "transfer-vault-full",
-    "large-move",
-    "large-kill-client",
-    "commit-kill-both",
-    "after-kill-client",
-];
 
 /// A case.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -122,56 +114,53 @@ pub(super) struct Case {
     pub(super) fault: Fault,
 }
 
-/// All of them, by phase.
-pub(super) fn all() -> Vec<Case> {
-    let of = |phase: Phase| {
-        let some = SOMEWHERE.into_iter().filter(move |(at, _)| *at == phase).map(|(_, fault)| fault);
-        EVERYWHERE.into_iter().chain(some).map(move |fault| Case { phase, fault })
-    };
-    Phase::ALL.into_iter().flat_map(of).collect()
-}
-
 impl Case {
     /// Its name on the command line.
     pub(super) fn name(self) -> String {
         format!("{}-{}", self.phase.word(), self.fault.word())
     }
 
-    /// Whether this name, or a beginning of it with `*`, means this case.
+    /// Whether this name, or a beginning of it with `*`, or an end of it after `*`, means this case.
     pub(super) fn is_named(self, name: &str) -> bool {
-        name.strip_suffix('*').map_or_else(|| name == self.name(), |stem| self.name().starts_with(stem))
+        let own = self.name();
+        match name.split_once('*') {
+            Some((head, tail)) => own.starts_with(head) && own.ends_with(tail),
+            None => own == name,
+        }
     }
 
-    /// Whether the short run has it.
-    pub(super) fn is_quick(self) -> bool {
-        QUICK.contains(&self.name().as_str())
+    /// Whether the media server is a process of its own. The commit is held still with it, and the primary server is asked.
+    pub(super) fn is_apart(self) -> bool {
+        let alone = matches!(self.fault, Fault::Kill(Who::Primary | Who::Media) | Fault::PrimaryDown);
+        alone || self.phase == Phase::Commit
     }
 
-    /// How many attempts the job may take. What the network does costs none.
+    /// How many attempts the job may take. What the network does costs none, nor does a primary server.
     pub(super) fn attempts_max(self) -> u64 {
         match self.fault {
-            Fault::Kill(Who::Both) => 3,
-            Fault::Kill(_) => 2,
+            Fault::Kill(Who::All) => 3,
+            Fault::Kill(Who::Primary) => 1,
+            Fault::Kill(_) | Fault::RideOut | Fault::LostReply | Fault::VaultFull => 2,
             _ => 1,
         }
     }
 }
 
 impl Fault {
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> String {
         match self {
-            Self::PortDropped => "port-dropped",
-            Self::Idle => "idle",
-            Self::Cut(word, _) => word,
-            Self::Reset => "reset",
-            Self::Move => "move",
-            Self::Stop(Who::Client) => "stop-client",
-            Self::Stop(Who::Server) => "stop-server",
-            Self::Stop(Who::Both) => "stop-both",
-            Self::Kill(Who::Client) => "kill-client",
-            Self::Kill(Who::Server) => "kill-server",
-            Self::Kill(Who::Both) => "kill-both",
-            Self::VaultFull => "vault-full",
+            Self::PortDropped => "port-dropped".into(),
+            Self::Idle => "idle".into(),
+            Self::Cut(word, _) | Self::Clock(word, _) => word.into(),
+            Self::Reset => "reset".into(),
+            Self::Move => "move".into(),
+            Self::Stop(who) => format!("stop-{}", who.word()),
+            Self::RideOut => "given-up".into(),
+            Self::Kill(who) => format!("kill-{}", who.word()),
+            Self::LostReply => "lost-reply".into(),
+            Self::PrimaryDown => "primary-down".into(),
+            Self::VaultFull => "vault-full".into(),
+            Self::SourceError => "source-error".into(),
         }
     }
 
@@ -181,34 +170,21 @@ impl Fault {
             Self::Cut(_, lasts) => lasts,
             Self::Idle => Duration::from_secs(60),
             Self::Stop(_) => Duration::from_secs(40),
+            Self::RideOut => RIDE_OUT + Duration::from_secs(15),
             _ => Duration::ZERO,
         }
     }
 
-    /// Whether processes live through it: then the attempt does.
-    pub(super) fn is_of_the_network(self) -> bool {
-        !matches!(self, Self::Kill(_) | Self::VaultFull)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_unique_and_those_of_the_short_run_are_there() {
-        let names: Vec<String> = all().into_iter().map(Case::name).collect();
-        for (at, name) in names.iter().enumerate() {
-            assert!(!names[..at].contains(name), "{name} twice");
-        }
-        assert!(QUICK.iter().all(|quick| names.iter().any(|name| name == quick)));
-        assert_eq!(all().into_iter().filter(|case| case.is_quick()).count(), QUICK.len());
-    }
-
-    #[test]
-    fn the_short_run_has_every_phase() {
-        for phase in Phase::ALL {
-            assert!(all().into_iter().any(|case| case.is_quick() && case.phase == phase), "{phase:?}");
+    /// Whose processes are held still or killed.
+    pub(super) fn of_whom(self) -> Option<Who> {
+        match self {
+            Self::Stop(who) | Self::Kill(who) => Some(who),
+            Self::RideOut | Self::LostReply => Some(Who::Client),
+            Self::PrimaryDown => Some(Who::Primary),
+            _ => None,
         }
     }
 }
+
+/// How long a host may be out of reach in the case in which it is longer.
+pub(super) const RIDE_OUT: Duration = Duration::from_secs(60);

@@ -1,13 +1,14 @@
 //! A job as the primary server shows it: begun by a policy, followed by `jobs show` until it is where it is wanted.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use super::case::{Case, Fault, RIDE_OUT};
 use super::gate::Gate;
 use super::site::{Role, Site};
-use super::tree::Tree;
 use super::wait;
 
 /// The policy of every case.
@@ -15,19 +16,34 @@ const POLICY: &str = "lab";
 
 /// What was shown of a job.
 #[derive(Clone, Debug)]
-pub(super) struct Job(Value);
+pub(super) struct Job {
+    shown: Value,
+    /// What it was seen to have read before its fault.
+    read_before: u64,
+}
 
 impl Job {
     pub(super) fn text(&self, key: &str) -> &str {
-        self.0[key].as_str().unwrap_or_default()
+        self.shown[key].as_str().unwrap_or_default()
     }
 
     pub(super) fn number(&self, key: &str) -> u64 {
-        self.0[key].as_u64().unwrap_or_default()
+        self.shown[key].as_u64().unwrap_or_default()
+    }
+
+    pub(super) fn with_read_before(self, read_before: u64) -> Self {
+        Self { read_before, ..self }
+    }
+
+    /// Bytes that all attempts have read, at least.
+    pub(super) fn read(&self) -> u64 {
+        let last = self.shown["this_attempt"]["bytes_read"].as_u64().unwrap_or_default();
+        let seen = if self.number("attempts") > 1 { self.read_before + last } else { 0 };
+        self.number("bytes_read").max(seen)
     }
 
     pub(super) fn seconds(&self) -> f64 {
-        self.0["seconds"].as_f64().unwrap_or(f64::NAN)
+        self.shown["seconds"].as_f64().unwrap_or(f64::NAN)
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -36,14 +52,19 @@ impl Job {
 
     /// What it has ended with.
     pub(super) fn status(&self) -> Option<u64> {
-        self.0["status"].as_u64()
+        self.shown["status"].as_u64()
+    }
+
+    /// The entries that were in trouble.
+    pub(super) fn faults(&self) -> Vec<&str> {
+        self.shown["faults"].as_array().into_iter().flatten().filter_map(|fault| fault[0].as_str()).collect()
     }
 
     /// How long each outage was that it shows, in milliseconds.
     pub(super) fn outages(&self) -> Vec<u64> {
         let length =
             |outage: &Value| Some(outage["until"].as_u64()?.saturating_sub(outage["since"].as_u64()?));
-        self.0["outages"].as_array().into_iter().flatten().filter_map(length).collect()
+        self.shown["outages"].as_array().into_iter().flatten().filter_map(length).collect()
     }
 
     /// Where it is, for a person.
@@ -64,14 +85,22 @@ pub(super) struct Gates {
     pub(super) after: Option<Gate>,
 }
 
+/// How far a checkpoint may lie behind, by bytes. By time it is 2 s.
+pub(super) const CHECKPOINT: u64 = 16 << 20;
+
 /// Applies the policy: this tree of the client, so many tries.
-pub(super) fn apply_policy(site: &Site, tree: &Tree, gates: &Gates, tries: u32) -> Result<()> {
+pub(super) fn apply_policy(site: &Site, source: &Path, gates: &Gates, case: Case) -> Result<()> {
+    let tries = if case.fault == Fault::VaultFull { 1 } else { 4 };
     let mut text = format!(
         "[policy.{POLICY}]\nclients = [\"web1\"]\npaths = [\"{}\"]\n\
          tries = {{ count = {tries}, per = \"12h\", delay = \"1s\" }}\n\
-         checkpoint = {{ every = \"1s\", bytes = \"1GiB\" }}\n",
-        tree.path.display()
+         checkpoint = {{ every = \"2s\", bytes = \"{}MiB\" }}\n",
+        source.display(),
+        CHECKPOINT >> 20
     );
+    if case.fault == Fault::RideOut {
+        text.push_str(&format!("ride_out = \"{}s\"\n", RIDE_OUT.as_secs()));
+    }
     for (name, gate) in [("before", &gates.before), ("after", &gates.after)] {
         if let Some(gate) = gate {
             text.push_str(&format!(
@@ -98,9 +127,37 @@ pub(super) fn run_policy(site: &Site) -> Result<String> {
     Ok(id.to_owned())
 }
 
+/// Begins a restore of an image of the client to this directory of it. Its id. Whoever asks for it waits for it; that he goes
+/// away changes nothing.
+pub(super) fn run_restore(site: &Site, image: &str, to: &Path) -> Result<String> {
+    let to = to.display().to_string();
+    let words = ["restore", image, "--client", "web1", "--to", &to, "--quiet"];
+    let mut asking = site.begin_command(Role::Primary, &words)?;
+    drop(asking.stderr.take());
+    let found = wait::until(Duration::from_secs(30), wait::OFTEN, || {
+        let jobs = site.ask(Role::Primary, &["jobs", "--json"])?.json()?;
+        let is_restore = |job: &&Value| job["kind"] == "restore";
+        let job = jobs.as_array().into_iter().flatten().find(is_restore);
+        Ok(job.and_then(|job| job["id"].as_str().map(str::to_owned)))
+    });
+    let (killed, waited) = (asking.kill(), asking.wait());
+    let id = found?.context("no restore was begun")?;
+    killed.and(waited.map(drop)).context("ending who asked for the restore")?;
+    Ok(id)
+}
+
+/// Begins a job again that has failed.
+pub(super) fn retry(site: &Site, id: &str) -> Result<()> {
+    site.ask(Role::Primary, &["jobs", "retry", id])?.good().context("trying it again").map(drop)
+}
+
 /// The job now; `None` if nobody answers.
 pub(super) fn look(site: &Site, id: &str) -> Result<Option<Job>> {
-    Ok(site.ask(Role::Primary, &["jobs", "show", id, "--json"])?.json().ok().map(Job))
+    Ok(site
+        .ask(Role::Primary, &["jobs", "show", id, "--json"])?
+        .json()
+        .ok()
+        .map(|shown| Job { shown, read_before: 0 }))
 }
 
 /// Follows a job until it is so, at most so long. It is an error if it is done before.
@@ -126,6 +183,26 @@ pub(super) fn follow(
         (None, Some(job)) => bail!("the job is not there after {} s: {}", within.as_secs(), job.shown()),
         (None, None) => bail!("nobody tells of the job for {} s", within.as_secs()),
     }
+}
+
+/// The same of a job that was done, and is to be done again: that it is done is no error.
+pub(super) fn follow_on(
+    site: &Site,
+    id: &str,
+    within: Duration,
+    wanted: impl Fn(&Job) -> bool,
+) -> Result<Job> {
+    let found = wait::until(within, wait::OFTEN, || Ok(look(site, id)?.filter(|job| wanted(job))))?;
+    match found {
+        Some(job) => Ok(job),
+        None => bail!("the job is not there after {} s: {:?}", within.as_secs(), look(site, id)?),
+    }
+}
+
+/// What a person sees of a job: its page, and its log.
+pub(super) fn pages(site: &Site, id: &str) -> String {
+    let page = |what| site.ask(Role::Primary, &["jobs", what, id]).and_then(super::site::Answer::good);
+    ["show", "log"].map(|what| page(what).unwrap_or_else(|error| format!("{error:#}\n"))).concat()
 }
 
 /// The log of a job, in a line.

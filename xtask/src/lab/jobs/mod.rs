@@ -4,24 +4,32 @@
 //! | file | question |
 //! |---|---|
 //! | [`case`] | which phases and faults are there, and what may each cost? |
-//! | [`phase`] | how is a job brought to its phase? |
-//! | [`fault`] | how is a fault made and ended? |
+//! | [`matrix`] | which of them are tried, and which in the short run? |
+//! | [`phase`], [`step`] | how is a job brought to its phase? |
+//! | [`fault`], [`disk`], [`clock`] | how is a fault made and ended? |
 //! | [`play`] | in which order does all this happen? |
 //! | [`verdict`] | what has to be so afterwards? |
 //! | [`site`], [`job`] | how are the processes run, and the job begun and followed? |
-//! | [`gate`], [`tree`], [`wait`] | what holds a job in a phase, what is backed up, how is waited? |
+//! | [`table`] | how is what came of them printed? |
+//! | [`gate`], [`tree`], [`wait`], [`watch`] | what holds a job in a phase, what is backed up, how is waited, who waits? |
 
 mod case;
+mod clock;
+mod disk;
 mod fault;
 mod gate;
 mod job;
+mod matrix;
 mod options;
 mod phase;
 mod play;
 mod site;
+mod step;
+mod table;
 mod tree;
 mod verdict;
 mod wait;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,7 +38,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use holdfast_testkit::lab;
 
-use super::runner::{self, Outcome};
+use super::runner;
 use case::Case;
 use options::Options;
 use play::Setting;
@@ -41,7 +49,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
     let chosen = choose(&options)?;
     if options.list {
         for case in chosen {
-            println!("{:<24} {}", case.name(), if case.is_quick() { "short run" } else { "" });
+            println!("{:<24} {}", case.name(), if matrix::is_quick(case) { "short run" } else { "" });
         }
         return Ok(());
     }
@@ -56,7 +64,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
     };
     let work = tempfile::Builder::new().prefix("holdfast-lab-").tempdir_in(&options.work)?;
     let trees = Trees::make(work.path(), options.full)?;
-    let setting = Setting { program, work: work.path().to_owned(), trees };
+    let setting = Setting { program, work: work.path().to_owned(), trees, shows_pages: options.shows_pages };
     println!("{} cases, {} side by side", chosen.len(), options.jobs);
     let began = Instant::now();
     let outcomes = runner::side_by_side(chosen, options.jobs, |case: Case| {
@@ -72,7 +80,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
         began.elapsed().as_secs_f64()
     );
     if options.markdown {
-        println!("\n{}", markdown(&outcomes));
+        println!("\n{}", table::markdown(&outcomes));
     }
     ensure!(bad == 0, "{bad} of {} cases do not hold", outcomes.len());
     Ok(())
@@ -80,13 +88,13 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
 
 /// Those that are named; else those of the short run, or all.
 fn choose(options: &Options) -> Result<Vec<Case>> {
-    let all = case::all();
+    let all = matrix::all();
     for name in &options.cases {
         let is_there = all.iter().any(|case| case.is_named(name));
         ensure!(is_there, "there is no case {name}; `cargo xtask lab jobs --list` names them");
     }
     let wanted = |case: &Case| match options.cases.as_slice() {
-        [] => options.full || options.list || case.is_quick(),
+        [] => options.full || options.list || matrix::is_quick(*case),
         names => names.iter().any(|name| case.is_named(name)),
     };
     Ok(all.into_iter().filter(wanted).collect())
@@ -101,12 +109,4 @@ fn build(root: &Path) -> Result<PathBuf> {
     let program = root.join(target).join("release/holdfast");
     ensure!(program.is_file(), "cargo built no {}", program.display());
     Ok(program)
-}
-
-fn markdown(outcomes: &[(Case, Outcome)]) -> String {
-    let mut text = String::from("| case | measured |\n|---|---|\n");
-    for (case, outcome) in outcomes {
-        text.push_str(&format!("| `{}` | {} |\n", case.name(), outcome.cell()));
-    }
-    text
 }

@@ -10,6 +10,8 @@ pub(super) struct Options {
     pub(super) full: bool,
     pub(super) list: bool,
     pub(super) markdown: bool,
+    /// The page and the log of each job are to be printed.
+    pub(super) shows_pages: bool,
     pub(super) jobs: usize,
     pub(super) cases: Vec<String>,
     /// The program, if it is built already.
@@ -24,6 +26,7 @@ impl Options {
             full: false,
             list: false,
             markdown: false,
+            shows_pages: false,
             jobs: 2,
             cases: Vec::new(),
             program: None,
@@ -35,6 +38,7 @@ impl Options {
             match *word {
                 "--full" => options.full = true,
                 "--list" => options.list = true,
+                "--pages" => options.shows_pages = true,
                 "--markdown" => options.markdown = true,
                 "--jobs" => options.jobs = value()?.parse().context("--jobs takes a number")?,
                 "--case" => options.cases.extend(value()?.split(',').map(str::to_owned)),

@@ -8,6 +8,9 @@ use holdfast_testkit::{Content, Plan};
 
 use super::case::{Case, Phase};
 
+/// The name of the large file of each tree.
+pub(super) const LARGE: &str = "the-large-one";
+
 /// The shape of a tree: small files, which come first, and a large one.
 #[derive(Clone, Copy, Debug)]
 struct Shape {
@@ -57,7 +60,7 @@ impl Trees {
     pub(super) fn of(&self, case: Case) -> &Tree {
         match case.phase {
             Phase::Large => &self.large,
-            // The way is far, and it is the end that counts.
+            // It is the end that counts.
             Phase::Commit => &self.few,
             _ => &self.many,
         }
@@ -78,7 +81,7 @@ impl Shape {
         }
         let large = Content::Noise { seed: u64::MAX, length: self.large_bytes };
         // Names come in their order: after the small ones.
-        plan = plan.content("the-large-one", large).symlink("to-it", "the-large-one");
+        plan = plan.content(LARGE, large).symlink("to-it", LARGE);
         let refused = plan.create(path).with_context(|| format!("making {}", path.display()))?;
         anyhow::ensure!(refused.is_empty(), "making {}: {}", path.display(), refused.join("; "));
         let small = self.small * self.small_bytes;
