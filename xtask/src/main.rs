@@ -37,10 +37,17 @@ cargo xtask lab [--full]
     --peer FILE        this program for every host, instead of building crates/holdfast-link/examples/lab_peer
     --markdown         prints the table of docs/network.md at the end
 
-cargo xtask lab jobs [--full]
-    A site of real processes in the same network, a backup under way, a fault: does the same job finish exactly once, with one
-    image that restores to the source? --full also has the cases that take minutes; --case, --list, --jobs (at most 2) as
-    above; --peer FILE is the program, instead of building it.
+cargo xtask lab jobs [--full] [NAME]...
+    Whole sites of real processes in the same network. In each phase of a job each fault: does the same job end well, with one
+    image that is the source? Prints a line for each case, and the matrix; exit status 1 if one does not hold.
+    --full             every phase with every fault, larger trees; else a case of each phase and of each fault that is soon over
+    --case A,B         only these, as NAME; a name may end in *
+    --jobs N           cases side by side (default 2)
+    --list             names the cases and runs none
+    --pages            prints of each job what `jobs show` and `jobs log` say
+    --peer FILE        this program for every role, instead of a release build of this tree
+    --work DIR         trees, vaults and what is restored lie here (default: where temporary files do)
+    --markdown         prints the table of docs/reliability.md at the end
 ";
 
 fn main() -> ExitCode {

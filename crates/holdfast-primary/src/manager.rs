@@ -125,6 +125,10 @@ impl Manager {
             live.machine.resume(self.incarnation, self.now());
             // Counters that were not stored may have been seen by who waits: numbers are not used twice.
             live.row.version += 1 << 20;
+            if let State::Active(active) = live.machine.state() {
+                let (epoch, at) = (active.epoch, day_millis());
+                live.store(&self.catalog, &[notes::taken_up(epoch, at)], at).await?;
+            }
             self.board.put_job(&live.row);
             self.jobs.insert(id, live);
         }
@@ -424,16 +428,14 @@ impl Manager {
         for action in &actions {
             if let Action::Note(note) = action {
                 events.push(notes::apply(&mut live.row, note, now.day_millis));
-                if let Note::Begun(_) = note {
-                    live.progress.next_attempt(now.day_millis);
-                }
+                note_outage(&mut live.progress, note, &before, now);
             }
         }
         live.row.state = notes::state_word(&live.machine).to_owned();
         live.row.image = live.machine.image().map(|image| image.to_string());
         if live.machine.is_done() {
             live.progress.enter("", now.day_millis);
-            live.progress.outage(0, now.day_millis);
+            live.progress.no_outage(now.day_millis);
         }
         let is_due = now.day_millis.saturating_sub(live.stored) >= STORE_EVERY;
         live.row.version += 1;
@@ -555,6 +557,21 @@ fn pause_after(failures: u32) -> Duration {
 /// Without random numbers no job has a name.
 fn no_random(error: getrandom::Error) -> CatalogError {
     CatalogError::Database { cause: format!("the system gives no random numbers: {error}").into() }
+}
+
+/// What a transition means for the outages that are shown.
+fn note_outage(progress: &mut Progress, note: &Note, before: &Job, now: Now) {
+    match (note, before.state()) {
+        (Note::Begun(_), _) => progress.next_attempt(now.day_millis),
+        (Note::Waiting(host), State::Active(active)) => {
+            let since = active.without[*host as usize].unwrap_or(now.run_millis);
+            let ago = now.run_millis.saturating_sub(since);
+            let cause = format!("{} was out of reach of the primary server", notes::who(*host));
+            progress.waits(now.day_millis.saturating_sub(ago), cause);
+        }
+        (Note::Back(_), _) => progress.goes_on(now.day_millis),
+        _ => {}
+    }
 }
 
 /// Whether something has changed that must outlive this process.

@@ -411,3 +411,28 @@ async fn jobs_of_one_wish_differ_in_the_form_that_lists_show() {
         made.iter().map(|id| id.to_string()[..18].to_owned()).collect();
     assert_eq!(short.len(), 100);
 }
+
+#[tokio::test]
+async fn a_job_tells_of_the_new_process_of_the_primary_server_and_of_hosts_that_were_away() {
+    let mut bench = Bench::new().await;
+    let id = bench.job("web1").await;
+    let told = bench.attends("web1", Vec::new()).await;
+    bench.manager.look_around().await.unwrap();
+    drop(told);
+    bench.manager.jobs.clear();
+    bench.manager.load().await.unwrap();
+    let events = bench.manager.catalog.events(&id.to_string(), 0, 100).await.unwrap();
+    let last = events.last().unwrap();
+    assert_eq!((last.kind.as_str(), last.text.contains("another process")), ("taken-up", true));
+    // The client is not there: after a while that is an outage, until it is.
+    let now = Now { run_millis: bench.manager.now().run_millis + 20_000, day_millis: 50_000 };
+    let mut live = bench.manager.jobs.remove(&id).unwrap();
+    let before = live.machine.clone();
+    let actions = live.machine.on(Event::Tick, now);
+    let [Action::Note(note)] = &actions[..] else { panic!("{actions:?}") };
+    note_outage(&mut live.progress, note, &before, now);
+    let outage = live.progress.outages[0].clone();
+    assert!(outage.since <= 30_000 && outage.until.is_none() && outage.cause.contains("the client"));
+    live.progress.goes_on(60_000);
+    assert_eq!(live.progress.outages[0].until, Some(60_000));
+}

@@ -1,6 +1,7 @@
 //! How a job shows: the row of its state, and a line of its log for each transition.
 
 use holdfast_catalog::{JobRow, NewEvent};
+use holdfast_jobs::attempt::Epoch;
 use holdfast_jobs::machine::{Host, Job, Note, State};
 use holdfast_jobs::status::Status;
 use serde::{Deserialize, Serialize};
@@ -58,11 +59,26 @@ pub(crate) struct PhaseTime {
     pub(crate) millis: u64,
 }
 
-/// A time without a connection to the media server.
+/// A time in which hosts of a job were out of each other's reach.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Outage {
     pub(crate) since: u64,
     pub(crate) until: Option<u64>,
+    #[serde(default)]
+    pub(crate) seen_by: SeenBy,
+    #[serde(default)]
+    pub(crate) cause: String,
+}
+
+/// Who has noticed it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SeenBy {
+    /// The client: it was without a connection to the media server.
+    #[default]
+    Client,
+    /// The primary server: it has heard nothing of a host.
+    Primary,
 }
 
 /// Phases and outages that are kept of a job.
@@ -74,6 +90,7 @@ impl Progress {
         self.before = self.before.plus(self.now);
         self.now = Bytes::default();
         self.checkpoints_before = self.checkpoints;
+        self.no_outage(at);
         self.enter("", at);
     }
 
@@ -89,13 +106,44 @@ impl Progress {
         (self.phase, self.phase_since) = (phase.to_owned(), at);
     }
 
-    /// The connection is lost since then; 0: it is there.
-    pub(crate) fn outage(&mut self, since: u64, now: u64) {
-        let has_room = self.outages.len() < KEPT_MAX;
-        match (self.outages.last_mut().filter(|last| last.until.is_none()), since) {
-            (Some(open), 0) => open.until = Some(now),
-            (None, since) if since > 0 && has_room => self.outages.push(Outage { since, until: None }),
-            _ => {}
+    /// The outages that the client of this attempt has seen, the last ones. What it does not tell any more is over.
+    pub(crate) fn client_outages(&mut self, told: Vec<Outage>, now: u64) {
+        let is_told = |outage: &Outage| told.iter().any(|told| told.since == outage.since);
+        for outage in self.open(SeenBy::Client).filter(|outage| !is_told(outage)) {
+            outage.until = Some(now);
+        }
+        for told in told {
+            let known = |outage: &&mut Outage| outage.seen_by == told.seen_by && outage.since == told.since;
+            match self.outages.iter_mut().find(known) {
+                Some(known) => *known = told,
+                None => self.outage(told),
+            }
+        }
+    }
+
+    /// The primary server has heard nothing of a host since then.
+    pub(crate) fn waits(&mut self, since: u64, cause: String) {
+        self.outage(Outage { since, until: None, seen_by: SeenBy::Primary, cause });
+    }
+
+    /// It hears of all hosts again.
+    pub(crate) fn goes_on(&mut self, now: u64) {
+        self.open(SeenBy::Primary).for_each(|outage| outage.until = Some(now));
+    }
+
+    /// Nobody waits for anything any more.
+    pub(crate) fn no_outage(&mut self, now: u64) {
+        self.goes_on(now);
+        self.open(SeenBy::Client).for_each(|outage| outage.until = Some(now));
+    }
+
+    fn open(&mut self, seen_by: SeenBy) -> impl Iterator<Item = &mut Outage> {
+        self.outages.iter_mut().filter(move |outage| outage.until.is_none() && outage.seen_by == seen_by)
+    }
+
+    fn outage(&mut self, outage: Outage) {
+        if self.outages.len() < KEPT_MAX {
+            self.outages.push(outage);
         }
     }
 
@@ -137,6 +185,12 @@ pub(crate) fn apply(row: &mut JobRow, note: &Note, at: u64) -> NewEvent {
     NewEvent { at, kind: kind.to_owned(), text, detail: serde_json::to_string(note).unwrap_or_default() }
 }
 
+/// A line of the log of a job that was under way when the process of the primary server began.
+pub(crate) fn taken_up(epoch: Epoch, at: u64) -> NewEvent {
+    let text = format!("the primary server has another process now; attempt {epoch} goes on");
+    NewEvent { at, kind: "taken-up".into(), text, detail: "null".into() }
+}
+
 fn done(row: &mut JobRow, status: Status, at: u64) {
     row.status = Some(i32::from(status.number()));
     row.ended = Some(at);
@@ -147,7 +201,7 @@ fn done(row: &mut JobRow, status: Status, at: u64) {
     }
 }
 
-fn who(host: Host) -> &'static str {
+pub(crate) fn who(host: Host) -> &'static str {
     match host {
         Host::Client => "the client",
         Host::Media => "the media server",
@@ -173,5 +227,38 @@ fn words(note: &Note) -> (&'static str, String) {
         }
         Note::Done(status) => ("done", format!("done with status {status}")),
         Note::Retried => ("retried", "to be tried again, by order".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(since: u64, until: Option<u64>) -> Outage {
+        Outage { since, until, seen_by: SeenBy::Client, cause: "cut".into() }
+    }
+
+    #[test]
+    fn outages_that_are_told_again_are_the_same_and_those_that_are_not_are_over() {
+        let mut progress = Progress::default();
+        progress.client_outages(vec![seen(5, None)], 6);
+        progress.client_outages(vec![seen(5, None)], 7);
+        assert_eq!(progress.outages, [seen(5, None)]);
+        progress.client_outages(vec![seen(5, Some(9)), seen(11, Some(12))], 20);
+        assert_eq!(progress.outages, [seen(5, Some(9)), seen(11, Some(12))]);
+        // The next attempt knows nothing of them.
+        progress.client_outages(vec![seen(30, None)], 31);
+        progress.client_outages(vec![], 33);
+        assert_eq!(progress.outages[1..], [seen(11, Some(12)), seen(30, Some(33))]);
+    }
+
+    #[test]
+    fn what_the_client_and_what_the_primary_server_has_seen_are_two_things() {
+        let mut progress = Progress::default();
+        progress.waits(3, "the client".into());
+        progress.client_outages(vec![], 4);
+        assert_eq!(progress.outages[0].until, None);
+        progress.goes_on(8);
+        assert_eq!((progress.outages[0].until, progress.outages.len()), (Some(8), 1));
     }
 }

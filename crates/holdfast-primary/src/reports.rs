@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::board::Attending;
 use crate::manager::{Attendance, Manager};
-use crate::notes::Bytes;
+use crate::notes::{Bytes, Outage, SeenBy};
 use crate::work::What;
 use crate::{day_millis, orders};
 
@@ -22,6 +22,9 @@ type Result<T> = std::result::Result<T, CatalogError>;
 const CAUSE_MAX: usize = 4 << 10;
 /// Bytes of a path or a name that are kept.
 const PATH_MAX: usize = 4 << 10;
+/// Outages that a client tells, and bytes of what ended the connection.
+const OUTAGES_MAX: usize = 16;
+const OUTAGE_CAUSE_MAX: usize = 512;
 /// Faults that are kept of a job, and roots of an image.
 const FAULTS_MAX: usize = 1_000;
 
@@ -198,7 +201,7 @@ impl Manager {
         live.progress.files_expected = report.files_expected;
         live.progress.bytes_expected = report.bytes_expected;
         live.progress.current = cut(&report.current, CAUSE_MAX);
-        live.progress.outage(report.outage_since_millis.min(now), now);
+        live.progress.client_outages(outages(&report.outages), now);
         self.on(id, Event::Progress { epoch, checkpoint: report.checkpoints > 0 }, None).await.map(drop)
     }
 
@@ -225,6 +228,7 @@ impl Manager {
         }
         if let Some(live) = self.jobs.get_mut(&id).filter(|live| live.machine.epoch() == Some(epoch)) {
             let counts = ended.counts.unwrap_or_default();
+            live.progress.client_outages(outages(&ended.outages), day_millis());
             live.progress.now = bytes(&counts, ended.bytes_sent, ended.bytes_resent);
             (live.progress.files, live.progress.directories) = (counts.files, counts.directories);
             (live.progress.errors, live.progress.bytes_source) = (counts.errors, counts.bytes_source);
@@ -324,6 +328,17 @@ fn read(attempt: Option<&wire::Attempt>) -> Option<(JobId, Epoch)> {
     let epoch = attempt.epoch?;
     let id = JobId::from_slice(&attempt.job)?;
     Some((id, Epoch { incarnation: epoch.incarnation, counter: epoch.counter }))
+}
+
+/// The outages that a client tells.
+fn outages(told: &[wire::Outage]) -> Vec<Outage> {
+    let outage = |told: &wire::Outage| Outage {
+        since: told.since_millis,
+        until: (told.until_millis > 0).then_some(told.until_millis),
+        seen_by: SeenBy::Client,
+        cause: cut(&told.cause, OUTAGE_CAUSE_MAX),
+    };
+    told.iter().take(OUTAGES_MAX).map(outage).collect()
 }
 
 fn bytes(counts: &wire::Counts, sent: u64, resent: u64) -> Bytes {

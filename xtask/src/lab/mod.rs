@@ -49,7 +49,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
     println!("{} cases, all times divided by {scale}, {} side by side", chosen.len(), options.jobs);
     let began = Instant::now();
     let results = runner::run(&chosen, &setting, options.jobs);
-    let bad = results.iter().filter(|result| !result.holds()).count();
+    let bad = results.iter().filter(|(_, outcome)| !outcome.holds()).count();
     println!(
         "{} of {} cases hold, in {:.0} s",
         results.len() - bad,

@@ -4,8 +4,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use holdfast_link::net::handle::Watch;
+use holdfast_link::net::status;
 use holdfast_proto::services::outcome::Kind;
-use holdfast_proto::services::{self, Counts, Ended, Image, Outcome, Phase, Progress as Report};
+use holdfast_proto::services::{self, Counts, Ended, Image, Outage, Outcome, Phase, Progress as Report};
 use holdfast_types::Fault;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -18,6 +19,8 @@ use crate::progress::{Progress, Watcher};
 /// Faults that are told with an end, and bytes of them: an end is kept in memory until it is settled.
 const FAULTS_MAX: usize = 1_000;
 const FAULT_BYTES_MAX: usize = 1 << 20;
+/// Outages that are told.
+const OUTAGES_MAX: usize = 16;
 /// Notes that are told with an end.
 const NOTES_MAX: usize = 16;
 
@@ -50,8 +53,8 @@ pub(super) struct Live {
     session: Mutex<Option<Watch>>,
     /// Since when the media server is not reached, before there is a session.
     unreached: Mutex<Option<Instant>>,
-    /// The outage that was told last, by both clocks: told again it is the same.
-    told: Mutex<Option<(Instant, u64)>>,
+    /// The same moment by both clocks, so that what is told again is the same.
+    moment: (Instant, u64),
     faults: Mutex<(Vec<services::Fault>, usize)>,
     notes: Mutex<Vec<String>>,
 }
@@ -88,7 +91,7 @@ impl Live {
             changed: Notify::new(),
             session: Mutex::default(),
             unreached: Mutex::default(),
-            told: Mutex::default(),
+            moment: (Instant::now(), day_millis()),
             faults: Mutex::default(),
             notes: Mutex::default(),
         }
@@ -147,22 +150,32 @@ impl Live {
         history.failure().or(last).unwrap_or_default().to_owned()
     }
 
-    fn outage_since_millis(&self) -> u64 {
-        let mut told = self.told.lock();
-        let Some(since) = self.outage() else {
-            *told = None;
-            return 0;
+    /// The last times without a connection to the media server, as they are told.
+    fn outages(&self) -> Vec<Outage> {
+        let Some(session) = self.session() else {
+            let unreached = self.unreached.lock().map(|since| Outage {
+                since_millis: self.day_millis_at(since),
+                until_millis: 0,
+                cause: "the media server is not reached yet".into(),
+            });
+            return unreached.into_iter().collect();
         };
-        if let Some((instant, millis)) = *told
-            && instant == since
-        {
-            return millis;
-        }
-        let then = SystemTime::now().checked_sub(since.elapsed()).unwrap_or(UNIX_EPOCH);
-        let millis = then.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let millis = u64::try_from(millis).unwrap_or(u64::MAX);
-        *told = Some((since, millis));
-        millis
+        let history = session.status().history;
+        let told = |outage: &status::Outage| Outage {
+            since_millis: self.day_millis_at(outage.begun),
+            until_millis: outage.lasted.map_or(0, |lasted| self.day_millis_at(outage.begun + lasted)),
+            cause: cut(outage.cause.clone()),
+        };
+        let count = history.outages().count();
+        history.outages().skip(count.saturating_sub(OUTAGES_MAX)).map(told).collect()
+    }
+
+    fn day_millis_at(&self, at: Instant) -> u64 {
+        let (instant, millis) = self.moment;
+        let later = |from: Instant, to: Instant| {
+            u64::try_from(to.saturating_duration_since(from).as_millis()).unwrap_or(u64::MAX)
+        };
+        millis.saturating_add(later(instant, at)).saturating_sub(later(at, instant))
     }
 
     /// Bytes sent to the media server, and those of them that were sent again.
@@ -183,8 +196,8 @@ impl Live {
             files_expected: self.progress.files_expected.load(Relaxed),
             bytes_expected: self.progress.bytes_expected.load(Relaxed),
             current: String::new(),
-            outage_since_millis: self.outage_since_millis(),
             checkpoints: self.progress.checkpoints.load(Relaxed),
+            outages: self.outages(),
         }
     }
 
@@ -209,6 +222,7 @@ impl Live {
             faults: std::mem::take(&mut self.faults.lock().0),
             bytes_sent,
             bytes_resent,
+            outages: self.outages(),
         }
     }
 
@@ -225,6 +239,11 @@ impl Live {
             chunks_new: counts.chunks_new,
         }
     }
+}
+
+fn day_millis() -> u64 {
+    let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    u64::try_from(millis).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -263,10 +282,13 @@ mod tests {
     #[test]
     fn an_outage_is_told_as_the_same_again() {
         let live = Live::new(key(1, 1, 1));
-        assert_eq!(live.report().outage_since_millis, 0);
+        assert!(live.report().outages.is_empty());
         live.not_reached(Instant::now());
         let report = live.report();
-        assert!(report.outage_since_millis > 0 && report == live.report());
+        assert!(
+            matches!(&report.outages[..], [outage] if outage.since_millis > 0 && outage.until_millis == 0)
+        );
+        assert_eq!(report, live.report());
         assert!(!live.is_out_of_reach(Duration::ZERO), "there was no session that could have lost it");
     }
 

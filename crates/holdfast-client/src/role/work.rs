@@ -28,6 +28,13 @@ use crate::remote::Ticket;
 /// How often progress is said while something moves.
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 
+/// How soon it is seen that the first byte is read: nothing tells of it.
+const SCAN_LOOK: Duration = Duration::from_millis(100);
+
+fn pause(phase: Phase) -> Duration {
+    if phase == Phase::Scan { SCAN_LOOK } else { PROGRESS_EVERY }
+}
+
 /// What one attempt is worked on with.
 pub(super) struct Work {
     pub(super) link: Arc<Link>,
@@ -80,7 +87,7 @@ impl Work {
             }
             tokio::select! {
                 () = live.changed.notified() => {}
-                () = after(PROGRESS_EVERY) => {}
+                () = after(pause(live.phase())) => {}
             }
         }
     }

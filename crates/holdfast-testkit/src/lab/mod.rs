@@ -23,6 +23,7 @@ pub mod process;
 pub mod router;
 pub mod tools;
 
+use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::sync::mpsc::channel;
@@ -122,12 +123,28 @@ impl Lab {
 
     /// Starts a program on a host; see [`Process`].
     pub fn start(&self, host: Host, program: &Path, arguments: &[&str]) -> Result<Process> {
-        Process::start(&self.spaces.name(host), host.word(), program, arguments)
+        self.start_with(host, program, arguments, &[])
     }
 
-    /// Runs a command on a host to its end, and gives what it printed.
-    pub fn run(&self, host: Host, words: &[&str]) -> Result<String> {
-        self.spaces.exec(host, words)
+    /// The same with these variables in its environment.
+    pub fn start_with(
+        &self,
+        host: Host,
+        program: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &OsStr)],
+    ) -> Result<Process> {
+        Process::start(&self.spaces.name(host), host.word(), program, arguments, environment)
+    }
+
+    /// Runs a command on a host to its end, at most 20 s, and returns what it printed.
+    pub fn exec(&self, host: Host, command: &[&str]) -> Result<String> {
+        self.spaces.exec(host, command)
+    }
+
+    /// The ids of the processes that run on a host.
+    pub fn running(&self, host: Host) -> Result<Vec<u32>> {
+        self.spaces.running(host)
     }
 
     /// The client's address now.

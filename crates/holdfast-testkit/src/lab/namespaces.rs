@@ -70,6 +70,12 @@ impl Namespaces {
         self.exec_with(host, command, "")
     }
 
+    /// What runs on that host.
+    pub(super) fn running(&self, host: Host) -> Result<Vec<u32>> {
+        let pids = tools::run("ip", &["netns", "pids", &self.name(host)])?;
+        Ok(pids.lines().filter_map(|line| line.trim().parse().ok()).collect())
+    }
+
     /// The same with this on its standard input.
     pub(super) fn exec_with(&self, host: Host, command: &[&str], input: &str) -> Result<String> {
         let name = self.name(host);

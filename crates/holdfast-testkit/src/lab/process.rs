@@ -6,8 +6,9 @@
 //! that is killed leaves none behind.
 
 use std::collections::VecDeque;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::tools::{Error, Result, io};
+use super::tools::{self, Error, Result, io};
 
 /// Lines that wait to be read; beyond it the program waits.
 const LINES_MAX: usize = 10_000;
@@ -73,12 +74,19 @@ impl Reply {
 }
 
 impl Process {
-    pub(super) fn start(namespace: &str, host: &str, program: &Path, arguments: &[&str]) -> Result<Self> {
+    pub(super) fn start(
+        namespace: &str,
+        host: &str,
+        program: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &OsStr)],
+    ) -> Result<Self> {
         let name = program.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let who = format!("{name} on the {host}");
         // `ip netns exec` becomes the program: the id of the child is the program's.
         let mut command = Command::new("ip");
         command.args(["netns", "exec", namespace]).arg(program).args(arguments);
+        command.envs(environment.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A group of its own: when the shell goes that began the lab in the background, the kernel lets go on (SIGCONT) what
         // is held still in a group that nobody is left to look after.
@@ -176,6 +184,19 @@ impl Process {
     /// Lets it go on (SIGCONT).
     pub fn go_on(&self) -> Result<()> {
         self.signal(Signal::CONT)
+    }
+
+    /// Tells it to end (SIGTERM) and waits so long. Its exit status, or minus the signal that ended it; `None` if it runs on.
+    pub fn end(&mut self, within: Duration) -> Result<Option<i32>> {
+        self.signal(Signal::TERM)?;
+        let ended = tools::until(within, || self.child.try_wait().transpose()).transpose();
+        let status = ended.map_err(io(format!("waiting for {}", self.who)))?;
+        Ok(status.and_then(|status| status.code().or_else(|| status.signal().map(|signal| -signal))))
+    }
+
+    /// The last lines that it printed on standard error.
+    pub fn said(&self) -> Vec<String> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     /// Kills it (SIGKILL) and waits until it is gone.

@@ -11,6 +11,8 @@ use super::tools::{self, Error, Result};
 use super::{CLIENT, Lab};
 
 const RULES: &str = include_str!("rules.nft");
+/// In /proc/net/tcp.
+const ESTABLISHED: &str = "01";
 /// Flows that are read from the router's table.
 const FLOWS_MAX: usize = 10_000;
 
@@ -204,7 +206,18 @@ impl Lab {
         Ok(())
     }
 
-    /// Ends [`Lab::slow_down`].
+    /// A long way: no faster than this, and packets are this long under way, each way.
+    pub fn far_away(&self, bytes_per_second: u64, each_way: Duration) -> Result<()> {
+        let rate = format!("{}bit", bytes_per_second.saturating_mul(8));
+        let delay = format!("{}ms", each_way.as_millis());
+        for device in ["c0", "s0"] {
+            let line = ["qdisc", "replace", "dev", device, "root", "netem", "delay", &delay, "rate", &rate];
+            self.tc(&line.into_iter().chain(["limit", "20000"]).collect::<Vec<_>>())?;
+        }
+        Ok(())
+    }
+
+    /// Ends [`Lab::slow_down`] and [`Lab::far_away`].
     pub fn full_speed(&self) -> Result<()> {
         ["c0", "s0"].iter().try_for_each(|device| self.tc(&["qdisc", "del", "dev", device, "root"]))
     }
@@ -260,10 +273,15 @@ impl Lab {
 
     /// How many established TCP connections a host has, as its own kernel knows them.
     pub fn connections(&self, host: Host) -> Result<usize> {
-        const ESTABLISHED: &str = "01";
         let table = self.spaces.exec(host, &["cat", "/proc/net/tcp", "/proc/net/tcp6"])?;
         let state = |line: &str| line.split_whitespace().nth(3) == Some(ESTABLISHED);
         Ok(table.lines().filter(|line| state(line)).count())
+    }
+
+    /// How many bytes a host has received by TCP that no program of it has read yet.
+    pub fn unread(&self, host: Host) -> Result<u64> {
+        let table = self.spaces.exec(host, &["cat", "/proc/net/tcp", "/proc/net/tcp6"])?;
+        Ok(table.lines().filter_map(waiting_to_be_read).sum())
     }
 
     /// Waits, at most this long, until the router knows no established flow. False if it still does.
@@ -271,6 +289,14 @@ impl Lab {
         tools::until(within, || self.established().is_ok_and(|flows| flows.is_empty()).then_some(()))
             .is_some()
     }
+}
+
+/// Of an established connection's line of /proc/net/tcp: `N: LOCAL REMOTE STATE SENDING:RECEIVED ...`, in hexadecimal.
+fn waiting_to_be_read(line: &str) -> Option<u64> {
+    let mut words = line.split_whitespace().skip(3);
+    let (state, queues) = (words.next()?, words.next()?);
+    let received = queues.split_once(':')?.1;
+    if state == ESTABLISHED { u64::from_str_radix(received, 16).ok() } else { None }
 }
 
 /// A line of /proc/net/nf_conntrack: `ipv4 2 tcp 6 LEFT STATE src=A dst=B sport=C dport=D ...`, then the way back.
@@ -311,6 +337,15 @@ mod tests {
         assert_eq!((found.state.as_str(), found.left, found.is_from_client()), ("ESTABLISHED", 24, true));
         assert_eq!(flow("ipv4 2 udp 17 24 src=10.77.1.2 dst=10.77.2.2 sport=1 dport=2"), None);
         assert_eq!(flow(""), None);
+    }
+
+    #[test]
+    fn what_waits_in_a_connection_is_understood() {
+        let line =
+            "   0: 0201014D:9C40 0202024D:1D84 01 00000000:000001A4 00:00000000 00000000     0        0 1 1";
+        assert_eq!(waiting_to_be_read(line), Some(420));
+        assert_eq!(waiting_to_be_read(&line.replace(" 01 ", " 0A ")), None);
+        assert_eq!(waiting_to_be_read("  sl  local_address rem_address   st tx_queue rx_queue tr"), None);
     }
 
     #[test]

@@ -105,6 +105,11 @@ impl Plan {
         self.node(path, What::HardLink(first.as_ref().to_vec()))
     }
 
+    /// Adds a FIFO.
+    pub fn fifo(self, path: impl AsRef<[u8]>) -> Self {
+        self.node(path, What::Fifo)
+    }
+
     /// Sets attributes of the node that was added last.
     pub fn with(mut self, set: impl FnOnce(&mut Attributes)) -> Self {
         if let Some(last) = self.nodes.last_mut() {

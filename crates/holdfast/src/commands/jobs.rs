@@ -233,7 +233,9 @@ fn show(as_json: &bool, job: &Value) -> Result<Status> {
         let length = outage["until"].as_u64().map(|until| Duration::from_millis(until.saturating_sub(since)));
         let length =
             length.map_or_else(|| "until now".to_owned(), |length| format!("for {}", text::duration(length)));
-        out.line(format!("outage   {} {length}", time::local_millis(since)))?;
+        let cause = outage["cause"].as_str().filter(|cause| !cause.is_empty());
+        let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+        out.line(format!("outage   {} {length}{cause}", time::local_millis(since)))?;
     }
     for fault in job["faults"].as_array().into_iter().flatten() {
         out.line(format!(

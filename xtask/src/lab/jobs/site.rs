@@ -1,200 +1,256 @@
-//! A site in the lab: the primary server with its media server on one host, a client on the other, and a tree to back up.
+//! A site in a lab: a primary server, a media server in its process or in one of its own, and a client, each the real program with
+//! its own state directory; servers in one namespace, the client in another. Starts, kills and asks them; knows nothing of cases.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use holdfast_testkit::lab::{Host, Lab, Process, SERVER, let_pass};
-use holdfast_testkit::{Compare, Content, Plan, Random};
+use holdfast_testkit::lab::{Host, Lab, Process, SERVER};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::super::case::Setting;
+use super::case::Who;
+use super::clock::Clock;
+use super::play::Setting;
+use super::wait::{self, OFTEN};
 
-/// What the path carries: a backup takes some ten seconds.
-const BYTES_PER_SECOND: u64 = 12_000_000;
-/// The content: two large files, and many small ones.
-const LARGE: u64 = 60_000_000;
-const SMALL: usize = 500;
-/// No case takes longer than this after its fault.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// The ports of the primary server; hosts prefer the first.
+pub(super) const PORTS: [u16; 2] = [7556, 7557];
+/// The ports of the media server, if it is a process of its own.
+pub(super) const MEDIA_PORTS: [u16; 2] = [7566, 7567];
+/// What is done at once on a machine that has other things to do too.
 const SOON: Duration = Duration::from_secs(30);
-/// Between two looks at a job.
-const LOOK: Duration = Duration::from_millis(200);
+/// A command that reads a whole vault.
+const LONG_SECONDS: &str = "600";
 
+/// What a process is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Who {
+pub(super) enum Role {
     Client,
-    Server,
+    /// With the media server, unless that is a process of its own.
+    Primary,
+    Media,
 }
 
-/// The processes go before the network does.
+impl Role {
+    pub(super) const ALL: [Self; 3] = [Self::Primary, Self::Media, Self::Client];
+
+    fn host(self) -> Host {
+        match self {
+            Self::Client => Host::Client,
+            Self::Primary | Self::Media => Host::Server,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Primary => "primary",
+            Self::Media => "media",
+        }
+    }
+}
+
+/// The site. Processes go before the network does, and both before the directory.
 pub(super) struct Site {
-    client: Option<Process>,
-    server: Option<Process>,
+    processes: [Option<Process>; 3],
     pub(super) lab: Lab,
     program: PathBuf,
+    is_apart: bool,
+    pub(super) clock: Option<Clock>,
+    pub(super) shows_pages: bool,
     dir: TempDir,
-    pub(super) bytes: u64,
+}
+
+/// How a command has ended.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Answer {
+    /// What it printed; an error unless it ended with 0.
+    pub(super) fn good(self) -> Result<String> {
+        ensure!(self.code == 0, "ended with {}: {}", self.code, self.stderr.trim());
+        Ok(self.stdout)
+    }
+
+    /// The last line of what it printed, as JSON.
+    pub(super) fn json(self) -> Result<Value> {
+        let text = self.good()?;
+        let line = text.lines().next_back().unwrap_or_default();
+        serde_json::from_str(line).with_context(|| format!("it printed {line:?}"))
+    }
 }
 
 impl Site {
-    /// A site with a client that attends, and a policy for its tree.
-    pub(super) fn new(setting: &Setting) -> Result<Self> {
-        let lab = Lab::create(Duration::from_secs(25))?;
-        lab.slow_down(BYTES_PER_SECOND)?;
-        let dir = tempfile::Builder::new().prefix("holdfast-lab-").tempdir()?;
-        let program = setting.peer.clone();
-        let mut site = Self { client: None, server: None, lab, program, dir, bytes: 0 };
-        site.bytes = site.make_tree()?;
-        site.command(Who::Server, &["primary", "init", "--site", "lab"])?;
-        site.start(Who::Server)?;
-        let token = site.command(Who::Server, &["token", "create"])?;
-        let primary = format!("{SERVER}:7556");
-        let enroll = ["client", "enroll", "--primary", &primary, "--token", token.trim(), "--name", "web1"];
-        site.command(Who::Client, &enroll)?;
-        site.start(Who::Client)?;
-        let policy = site.dir.path().join("home.toml");
-        let source = site.dir.path().join("src");
-        std::fs::write(&policy, format!("[policy.home]\nclients = [\"web1\"]\npaths = [{source:?}]\n"))?;
-        site.wait(|site| {
-            let hosts = site.json(Who::Server, &["hosts", "--json"])?;
-            Ok((hosts[0]["attending"] == true).then_some(()))
+    /// Directories in a lab; nothing runs.
+    pub(super) fn new(lab: Lab, setting: &Setting, is_apart: bool) -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("site-").tempdir_in(&setting.work)?;
+        std::fs::create_dir(dir.path().join(Role::Primary.word()))?;
+        let processes = [const { None }; 3];
+        let (program, shows_pages) = (setting.program.clone(), setting.shows_pages);
+        Ok(Self { processes, lab, program, is_apart, clock: None, shows_pages, dir })
+    }
+
+    /// Makes the site, runs its roles, and waits until each attends.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        self.ask(Role::Primary, &["primary", "init", "--site", "lab"])?.good().context("making the site")?;
+        self.start(Role::Primary)?;
+        if self.is_apart {
+            self.join(Role::Media, "store1")?;
+        }
+        self.join(Role::Client, "web1")
+    }
+
+    fn join(&mut self, role: Role, name: &str) -> Result<()> {
+        let create = ["token", "create", "--role", role.word()];
+        let token = wait::until(SOON, OFTEN, || Ok(self.ask(Role::Primary, &create)?.good().ok()))?;
+        let token = token.context("the primary server gives no token")?;
+        let places = PORTS.map(|port| format!("{SERVER}:{port}"));
+        let state = format!("HOLDFAST_STATE_DIR={}", self.state(role).display());
+        let program = self.program.display().to_string();
+        let mut words = vec!["env", &state, &program, role.word(), "enroll", "--name", name];
+        words.extend(["--token", token.trim()]);
+        places.iter().for_each(|place| words.extend(["--primary", place]));
+        self.lab.exec(role.host(), &words).with_context(|| format!("enrolling {name}"))?;
+        self.start(role)?;
+        let attends = |host: &Value| host["name"] == name && host["attending"] == true;
+        let there = wait::until(SOON, OFTEN, || {
+            let hosts = self.ask(Role::Primary, &["hosts", "--json"])?.json().unwrap_or_default();
+            Ok(hosts.as_array().into_iter().flatten().any(attends).then_some(()))
         })?;
-        site.command(Who::Server, &["policy", "apply", text(&policy)?])?;
-        Ok(site)
+        there.with_context(|| format!("{name} does not attend: {}", self.said(role).join(" | ")))
     }
 
-    fn make_tree(&self) -> Result<u64> {
-        let mut random = Random::new(3);
-        let mut plan = Plan::random(9, SMALL);
-        for name in ["large1", "large2"] {
-            plan = plan.content(name, Content::random(&mut random, LARGE));
+    pub(super) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The state directory of a role.
+    pub(super) fn state(&self, role: Role) -> PathBuf {
+        self.dir.path().join(role.word())
+    }
+
+    /// Who owns the vault.
+    pub(super) fn storing(&self) -> Role {
+        if self.is_apart { Role::Media } else { Role::Primary }
+    }
+
+    /// What the media server keeps besides the vault.
+    pub(super) fn storing_state(&self) -> PathBuf {
+        self.state(self.storing()).join("media")
+    }
+
+    /// Where the vault lies.
+    pub(super) fn vault(&self) -> PathBuf {
+        self.state(self.storing()).join("vault")
+    }
+
+    /// How many images the vault has.
+    pub(super) fn images_made(&self) -> usize {
+        std::fs::read_dir(self.vault().join("images")).map_or(0, Iterator::count)
+    }
+
+    /// The processes of somebody: each that has one.
+    pub(super) fn roles_of(&self, who: Who) -> Vec<Role> {
+        let is_meant = |role: &Role| match role {
+            Role::Client => who.has_client(),
+            Role::Primary => who.has_primary(),
+            Role::Media => who.has_media() && self.is_apart,
+        };
+        Role::ALL.into_iter().filter(is_meant).collect()
+    }
+
+    /// Runs a role.
+    pub(super) fn start(&mut self, role: Role) -> Result<()> {
+        let ports = if role == Role::Primary { PORTS } else { MEDIA_PORTS };
+        let listen = ports.map(|port| format!("0.0.0.0:{port}"));
+        let mut words = vec![role.word(), "run"];
+        if role != Role::Client {
+            words.extend(["--listen", &listen[0], "--listen", &listen[1]]);
         }
-        let source = self.dir.path().join("src");
-        std::fs::create_dir_all(&source)?;
-        plan.create(&source)?;
-        // Small files are some megabytes.
-        Ok(2 * LARGE + 40_000_000)
-    }
-
-    fn state(&self, who: Who) -> PathBuf {
-        self.dir.path().join(if who == Who::Server { "server" } else { "client" })
-    }
-
-    /// Runs a command of the program on a host, to its end.
-    fn command(&self, who: Who, words: &[&str]) -> Result<String> {
-        let state = format!("HOLDFAST_STATE_DIR={}", self.state(who).display());
-        let mut all = vec!["env", &state, text(&self.program)?];
-        all.extend(words);
-        Ok(self.lab.run(host(who), &all)?)
-    }
-
-    fn json(&self, who: Who, words: &[&str]) -> Result<Value> {
-        let text = self.command(who, words)?;
-        let line = text.lines().last().unwrap_or_default();
-        serde_json::from_str(line).with_context(|| format!("{words:?} printed {line:?}"))
-    }
-
-    pub(super) fn start(&mut self, who: Who) -> Result<()> {
-        let state = format!("HOLDFAST_STATE_DIR={}", self.state(who).display());
-        let role = if who == Who::Server { "primary" } else { "client" };
-        let program = text(&self.program)?;
-        let process = self.lab.start(host(who), Path::new("env"), &[&state, program, role, "run"])?;
-        match who {
-            Who::Server => self.server = Some(process),
-            Who::Client => self.client = Some(process),
+        let state = self.state(role);
+        let mut environment = vec![("HOLDFAST_STATE_DIR", state.as_os_str())];
+        if let Some(clock) = &self.clock {
+            environment.extend(clock.environment().map(|(name, value)| (name, value.as_os_str())));
         }
-        if who == Who::Server {
-            self.wait(|site| Ok(site.command(Who::Server, &["jobs", "--json"]).ok()))?;
+        let process = self.lab.start_with(role.host(), &self.program, &words, &environment)?;
+        self.processes[role as usize] = Some(process);
+        Ok(())
+    }
+
+    fn process(&mut self, role: Role) -> Result<&mut Process> {
+        self.processes[role as usize].as_mut().with_context(|| format!("the {} does not run", role.word()))
+    }
+
+    /// Holds a role still.
+    pub(super) fn stop(&mut self, role: Role) -> Result<()> {
+        Ok(self.process(role)?.stop()?)
+    }
+
+    /// Lets it go on.
+    pub(super) fn go_on(&mut self, role: Role) -> Result<()> {
+        Ok(self.process(role)?.go_on()?)
+    }
+
+    /// Kills a role. What it has said is kept to be shown.
+    pub(super) fn kill(&mut self, role: Role) -> Result<()> {
+        self.process(role)?.kill()?;
+        self.processes[role as usize] = None;
+        Ok(())
+    }
+
+    /// Whether it runs, or stands still.
+    pub(super) fn has(&self, role: Role) -> bool {
+        self.processes[role as usize].is_some()
+    }
+
+    /// What a role has said last.
+    pub(super) fn said(&self, role: Role) -> Vec<String> {
+        self.processes[role as usize].as_ref().map(Process::said).unwrap_or_default()
+    }
+
+    /// Tells each role to end and waits until it has; then nothing is to run on any host any more.
+    pub(super) fn end(&mut self) -> Result<()> {
+        for role in [Role::Client, Role::Media, Role::Primary] {
+            let Some(mut process) = self.processes[role as usize].take() else { continue };
+            match process.end(SOON)? {
+                Some(0) => {}
+                Some(code) => bail!("the {} ended with {code}: {}", role.word(), process.said().join(" | ")),
+                None => bail!("the {} does not end when it is told to", role.word()),
+            }
+        }
+        for host in [Host::Client, Host::Server] {
+            let left = self.lab.running(host)?;
+            ensure!(left.is_empty(), "still running on the {host:?}: {left:?}");
         }
         Ok(())
     }
 
-    fn process(&mut self, who: Who) -> Result<&mut Process> {
-        let process = if who == Who::Server { &mut self.server } else { &mut self.client };
-        process.as_mut().context("it does not run")
+    /// Starts a command with a role's state directory and does not wait for it. Dropped, it runs on.
+    pub(super) fn begin_command(&self, role: Role, words: &[&str]) -> Result<Child> {
+        let mut command = Command::new(&self.program);
+        command.args(words).env("HOLDFAST_STATE_DIR", self.state(role));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.spawn().context("starting holdfast")
     }
 
-    pub(super) fn kill(&mut self, who: Who) -> Result<()> {
-        Ok(self.process(who)?.kill()?)
+    /// Runs a command with a role's state directory to its end.
+    pub(super) fn ask<A: AsRef<OsStr>>(&self, role: Role, words: &[A]) -> Result<Answer> {
+        let mut command = Command::new("timeout");
+        command.args(["--kill-after=5", LONG_SECONDS]).arg(&self.program).args(words);
+        command.env("HOLDFAST_STATE_DIR", self.state(role)).stdin(Stdio::null());
+        let output = command.output().context("starting holdfast")?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Answer {
+            code: output.status.code().unwrap_or(-1),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        })
     }
-
-    pub(super) fn hold(&mut self, who: Who) -> Result<()> {
-        Ok(self.process(who)?.stop()?)
-    }
-
-    pub(super) fn go_on(&mut self, who: Who) -> Result<()> {
-        Ok(self.process(who)?.go_on()?)
-    }
-
-    /// Begins the backup; the job's id.
-    pub(super) fn begin(&self) -> Result<String> {
-        let begun = self.json(Who::Server, &["policy", "run", "home", "--json"])?;
-        begun["jobs"][0]["id"].as_str().map(str::to_owned).context("no job was begun")
-    }
-
-    fn wait<T>(&self, mut look: impl FnMut(&Self) -> Result<Option<T>>) -> Result<T> {
-        let began = Instant::now();
-        loop {
-            if let Some(found) = look(self)? {
-                return Ok(found);
-            }
-            ensure!(began.elapsed() < SOON, "it has not come in {} s", SOON.as_secs());
-            let_pass(LOOK);
-        }
-    }
-
-    /// Looks at a job until it is as it should be.
-    pub(super) fn wait_for(&self, id: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
-        let began = Instant::now();
-        loop {
-            let job = self.json(Who::Server, &["jobs", "show", id, "--json"])?;
-            if wanted(&job) {
-                return Ok(job);
-            }
-            if job["state"] == "done" || began.elapsed() > PATIENCE {
-                bail!("the job has gone another way: {job}");
-            }
-            let_pass(LOOK);
-        }
-    }
-
-    pub(super) fn jobs(&self) -> Result<Vec<String>> {
-        let jobs = self.json(Who::Server, &["jobs", "--json"])?;
-        Ok(ids(&jobs))
-    }
-
-    /// The images that are in the vault, whatever the catalog says; and the vault is whole.
-    pub(super) fn images(&mut self) -> Result<Vec<String>> {
-        self.kill(Who::Server)?;
-        let vault = self.state(Who::Server).join("vault");
-        let images = self.json(Who::Server, &["images", "--json", "--vault", text(&vault)?])?;
-        self.command(Who::Server, &["verify", "--read-data", "--vault", text(&vault)?])?;
-        Ok(ids(&images))
-    }
-
-    /// In what the restore of the image differs from the source.
-    pub(super) fn restore_and_compare(&self, images: &[String]) -> Result<Vec<String>> {
-        let image = images.first().context("there is no image")?;
-        let (vault, back) = (self.state(Who::Server).join("vault"), self.dir.path().join("back"));
-        let restore = ["restore", image, "--vault", text(&vault)?, "--to", text(&back)?];
-        self.command(Who::Server, &restore)?;
-        Ok(Compare::default().trees(&self.dir.path().join("src"), &back.join("src"))?)
-    }
-}
-
-fn host(who: Who) -> Host {
-    match who {
-        Who::Client => Host::Client,
-        Who::Server => Host::Server,
-    }
-}
-
-fn text(path: &Path) -> Result<&str> {
-    path.to_str().context("a path that is not UTF-8")
-}
-
-fn ids(list: &Value) -> Vec<String> {
-    list.as_array().into_iter().flatten().filter_map(|item| item["id"].as_str().map(str::to_owned)).collect()
 }
