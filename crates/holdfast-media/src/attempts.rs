@@ -16,6 +16,7 @@ use holdfast_types::{ChunkName, JobId};
 use parking_lot::Mutex;
 
 use crate::attempt::Attempt;
+use crate::clock::Clocks;
 use crate::durable::Shelf;
 use crate::error::{Error, Result};
 use crate::words::AttemptId;
@@ -82,12 +83,13 @@ pub(crate) struct Attempts {
     files: Shelf,
     /// One begins, or remembers, at a time: file and table change together.
     changing: Mutex<()>,
+    clocks: Clocks,
 }
 
 impl Attempts {
-    pub(crate) fn open(state: &Path) -> Result<Self> {
+    pub(crate) fn open(state: &Path, clocks: Clocks) -> Result<Self> {
         let files = Shelf::open(state.join("checkpoints"), b"HFCKPT01")?;
-        Ok(Self { living: Mutex::default(), files, changing: Mutex::new(()) })
+        Ok(Self { living: Mutex::default(), files, changing: Mutex::new(()), clocks })
     }
 
     /// Begins an attempt, unless it has begun already. `make` is called if it must be made. What was remembered of the job
@@ -205,8 +207,12 @@ impl Attempts {
         idle.len()
     }
 
-    /// Forgets jobs that are too old to go on.
-    pub(crate) fn forget_old(&self, now_millis: u64) -> Result<()> {
+    /// Forgets jobs that are too old to go on. While the wall clock cannot be believed nothing is too old: set ahead by a
+    /// mistake it would cost every job its checkpoint, and open what is fenced.
+    pub(crate) fn forget_old(&self, now: Instant, now_millis: u64) -> Result<()> {
+        if !self.clocks.agree(now, now_millis) {
+            return Ok(());
+        }
         let _one = self.changing.lock();
         for name in self.files.names()? {
             let job = parse_job(&name);
@@ -277,6 +283,24 @@ mod tests {
             assert_eq!(decode(&encode(progress)), Some(progress));
         }
         assert_eq!(decode(&encode(Progress { epoch, root: Some(root) })[..40]), None);
+    }
+
+    #[test]
+    fn old_jobs_are_forgotten_unless_the_clock_was_set() {
+        const BEGUN: u64 = 1_795_000_000_000;
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        let (dir, begun) = (tempfile::tempdir().unwrap(), Instant::now());
+        let attempts = Attempts::open(dir.path(), Clocks::at(begun, BEGUN)).unwrap();
+        let job = JobId::at_millis(BEGUN, [1; 10]);
+        let id = AttemptId { job, epoch: Epoch { incarnation: 1, counter: 1 } };
+        attempts.fence(id).unwrap();
+        let is_remembered = |days: u32, wall_days: u64| {
+            attempts.forget_old(begun + DAY * days, BEGUN + wall_days * 24 * 3_600_000).unwrap();
+            attempts.progress(&job).unwrap().is_some()
+        };
+        assert!(is_remembered(0, 0) && is_remembered(89, 89));
+        assert!(is_remembered(1, 100) && is_remembered(1, 40_000));
+        assert!(!is_remembered(91, 91));
     }
 
     #[test]

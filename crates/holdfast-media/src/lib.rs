@@ -12,11 +12,13 @@
 //! | `attempt` | claims, groups, checkpoints and the commit of one |
 //! | `tracker` | what may its image rest on? |
 //! | `readers`, `show` | what may a reader see, and how is a manifest walked? |
+//! | `clock` | can the wall clock be believed? |
 //! | `reports` | which images has the primary server not heard of? |
 //! | `groups`, `words`, `names`, `durable`, `workers` | checked groups, checked messages, sets of names, small files, threads |
 
 mod attempt;
 mod attempts;
+mod clock;
 mod durable;
 mod error;
 mod groups;

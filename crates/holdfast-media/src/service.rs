@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use holdfast_link::identity::Identity;
 use holdfast_link::rpc::Caller;
@@ -16,6 +16,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::attempt::{Attempt, NameBudget};
 use crate::attempts::{Attempts, Call};
+use crate::clock::{Clocks, now_millis};
 use crate::error::{Error, Result};
 use crate::groups;
 use crate::readers::{Reader, Readers};
@@ -74,7 +75,7 @@ impl MediaService {
         Ok(Self(Arc::new(Inner {
             vault,
             check: Box::new(check),
-            attempts: Attempts::open(&options.state)?,
+            attempts: Attempts::open(&options.state, Clocks::start())?,
             readers: Readers::new(&budget),
             reports: Reports::open(&options.state)?,
             budget,
@@ -120,7 +121,7 @@ impl MediaService {
         let now = Instant::now();
         self.0.attempts.forget_idle(now);
         self.0.readers.forget_idle(now);
-        self.0.attempts.forget_old(now_millis())
+        self.0.attempts.forget_old(now, now_millis())
     }
 
     async fn run<T: Send + 'static>(
@@ -311,11 +312,6 @@ impl Inner {
 fn caller<T>(request: &Request<T>) -> Result<Identity> {
     let caller = request.extensions().get::<Caller>();
     caller.map(|caller| caller.0.clone()).ok_or(Error::Denied("it is not known who calls"))
-}
-
-fn now_millis() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 type Answer<T> = std::result::Result<Response<T>, Status>;
