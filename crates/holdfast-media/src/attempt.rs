@@ -45,7 +45,7 @@ impl Taken {
         let more = weight.saturating_sub(self.weight);
         self.weight += more;
         let before = self.budget.used.fetch_add(more, Relaxed);
-        if before + more > self.budget.max { Err(Error::Busy("names of chunks (names_max)")) } else { Ok(()) }
+        if before + more > self.budget.max { Err(Error::Busy("names of chunks")) } else { Ok(()) }
     }
 }
 
