@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use holdfast_format::manifest::Root;
@@ -19,6 +18,7 @@ use crate::attempt::Attempt;
 use crate::clock::Clocks;
 use crate::durable::Shelf;
 use crate::error::{Error, Result};
+use crate::places::{Call, Use};
 use crate::words::AttemptId;
 
 /// Attempts at a media server (docs/jobs.md, section 7).
@@ -34,44 +34,6 @@ const JOB_MILLIS_MAX: u64 = 90 * 24 * 3600 * 1000;
 pub(crate) struct Progress {
     pub(crate) epoch: Epoch,
     pub(crate) root: Option<Root>,
-}
-
-/// Calls of something that lives as long as it is called.
-#[derive(Debug)]
-pub(crate) struct Use {
-    calls: AtomicUsize,
-    last: Mutex<Instant>,
-}
-
-impl Use {
-    pub(crate) fn new() -> Self {
-        Self { calls: AtomicUsize::new(0), last: Mutex::new(Instant::now()) }
-    }
-
-    pub(crate) fn is_idle(&self, now: Instant, within: Duration) -> bool {
-        self.calls.load(SeqCst) == 0 && now.saturating_duration_since(*self.last.lock()) >= within
-    }
-}
-
-/// One call. While it lasts what it works with is not forgotten.
-#[derive(Debug)]
-pub(crate) struct Call<T> {
-    pub(crate) with: Arc<T>,
-    used: Arc<Use>,
-}
-
-impl<T> Call<T> {
-    pub(crate) fn begin(with: &Arc<T>, used: &Arc<Use>) -> Self {
-        used.calls.fetch_add(1, SeqCst);
-        Self { with: Arc::clone(with), used: Arc::clone(used) }
-    }
-}
-
-impl<T> Drop for Call<T> {
-    fn drop(&mut self) {
-        *self.used.last.lock() = Instant::now();
-        self.used.calls.fetch_sub(1, SeqCst);
-    }
 }
 
 type Living = HashMap<JobId, (Arc<Attempt>, Arc<Use>)>;
@@ -200,7 +162,7 @@ impl Attempts {
     pub(crate) fn forget_idle(&self, now: Instant) -> usize {
         let mut living = self.living.lock();
         let (idle, rest): (Living, Living) =
-            living.drain().partition(|(_, (_, used))| used.is_idle(now, IDLE));
+            living.drain().partition(|(_, (_, used))| used.unused_since(now, IDLE).is_some());
         *living = rest;
         drop(living);
         idle.values().for_each(|(attempt, _)| attempt.end(false));

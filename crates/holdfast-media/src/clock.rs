@@ -50,7 +50,9 @@ mod tests {
         let clocks = Clocks::at(begun, millis);
         let later = begun + Duration::from_secs(100 * 3600);
         assert!(clocks.agree(begun, millis));
-        for (millis, agree) in [(100, true), (101, true), (99, true), (102, false), (98, false), (9999, false)] {
+        for (millis, agree) in
+            [(100, true), (101, true), (99, true), (102, false), (98, false), (9999, false)]
+        {
             assert_eq!(clocks.agree(later, clocks.begun_millis + millis * HOUR), agree, "{millis} h");
         }
         assert!(!clocks.agree(later, 0) && !clocks.agree(later, u64::MAX));

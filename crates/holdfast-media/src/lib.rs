@@ -12,6 +12,7 @@
 //! | `attempt` | claims, groups, checkpoints and the commit of one |
 //! | `tracker` | what may its image rest on? |
 //! | `readers`, `show` | what may a reader see, and how is a manifest walked? |
+//! | `places` | who goes when there are too many? |
 //! | `clock` | can the wall clock be believed? |
 //! | `reports` | which images has the primary server not heard of? |
 //! | `groups`, `words`, `names`, `durable`, `workers` | checked groups, checked messages, sets of names, small files, threads |
@@ -23,6 +24,7 @@ mod durable;
 mod error;
 mod groups;
 mod names;
+mod places;
 mod readers;
 mod reports;
 pub mod role;

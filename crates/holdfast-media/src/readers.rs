@@ -1,6 +1,6 @@
 //! Those who read images: what they were shown so far, for what was not named to them is not given (docs/jobs.md, section 6).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,13 +13,16 @@ use holdfast_vault::Vault;
 use parking_lot::Mutex;
 
 use crate::attempt::{NameBudget, Taken};
-use crate::attempts::{Call, Use};
 use crate::error::{Error, Result};
 use crate::names::Names;
+use crate::places::{Bounds, Call, Holder, Use};
 use crate::ticket::{ReadRight, Right, TicketCheck};
 
-/// Readers at one time. Each ticket is one.
-const READERS_MAX: usize = 1024;
+/// Readers at one time: each right of each caller is one. Whoever looks through many images needs no more than one at a time,
+/// so the longest idle one goes.
+const BOUNDS: Bounds = Bounds { what: "readers", all: 1024, each: 256, unused: Duration::ZERO };
+/// Tickets of a reader that are known to have been good.
+const TICKETS_MAX: usize = 64;
 /// A reader without a call is forgotten after so long, with its right: a ticket that was good goes on being good while it
 /// is used, so that no long restore is cut.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -69,10 +72,68 @@ impl Reader {
     }
 }
 
-/// A caller with a ticket.
-type Key = (Identity, [u8; 32]);
+/// Whose tickets give which right. However many there are, they give the same reader.
+type Key = (Identity, ReadRight);
+/// A ticket in its caller's hand.
+type Digest = [u8; 32];
 
-type Living = HashMap<Key, (Arc<Reader>, Arc<Use>)>;
+/// A reader.
+#[derive(Debug)]
+struct Seat {
+    reader: Arc<Reader>,
+    used: Arc<Use>,
+    /// Tickets that were found good, the most recently shown last.
+    tickets: VecDeque<Digest>,
+}
+
+/// Readers, and what leads to them.
+#[derive(Debug, Default)]
+struct Living {
+    seats: HashMap<Key, Seat>,
+    /// Of each ticket of a seat, whose it is.
+    tickets: HashMap<Digest, Key>,
+}
+
+impl Living {
+    /// The reader that this very ticket has given before: the ticket need not be good any more.
+    fn shown(&mut self, digest: &Digest) -> Option<Call<Reader>> {
+        let seat = self.seats.get_mut(self.tickets.get(digest)?)?;
+        let at = seat.tickets.iter().position(|ticket| ticket == digest)?;
+        seat.tickets.remove(at);
+        seat.tickets.push_back(*digest);
+        Some(Call::begin(&seat.reader, &seat.used))
+    }
+
+    /// Another ticket leads to this reader, if it lives.
+    fn show(&mut self, key: &Key, digest: Digest) -> Option<Call<Reader>> {
+        let seat = self.seats.get_mut(key)?;
+        if seat.tickets.len() >= TICKETS_MAX
+            && let Some(oldest) = seat.tickets.pop_front()
+        {
+            self.tickets.remove(&oldest);
+        }
+        // Two calls may have come with it at once.
+        if self.tickets.insert(digest, key.clone()).is_none() {
+            seat.tickets.push_back(digest);
+        }
+        Some(Call::begin(&seat.reader, &seat.used))
+    }
+
+    fn make_room(&mut self, caller: &Identity, now: Instant) -> Result<()> {
+        let holders = self.seats.iter().map(|(key, seat)| Holder { key, caller: &key.0, used: &seat.used });
+        if let Some(goes) = BOUNDS.make_room(holders, caller, now)? {
+            self.remove(&goes);
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, key: &Key) {
+        let tickets = self.seats.remove(key).map(|seat| seat.tickets).unwrap_or_default();
+        for ticket in tickets {
+            self.tickets.remove(&ticket);
+        }
+    }
+}
 
 /// The readers of this process.
 #[derive(Debug)]
@@ -86,7 +147,7 @@ impl Readers {
         Self { living: Mutex::default(), budget: Arc::clone(budget) }
     }
 
-    /// The reader with this ticket; a new one, if the ticket is good.
+    /// The reader with this ticket's right; a new one, if the ticket is good and there is none.
     pub(crate) fn find(
         &self,
         ticket: Option<&SignedTicket>,
@@ -94,34 +155,48 @@ impl Readers {
         check: &dyn TicketCheck,
     ) -> Result<Call<Reader>> {
         let ticket = ticket.ok_or(Error::Denied("there is no ticket"))?;
-        let key = (caller.clone(), digest(ticket));
-        if let Some((reader, used)) = self.living.lock().get(&key) {
-            return Ok(Call::begin(reader, used));
+        let digest = digest(ticket, caller);
+        if let Some(call) = self.living.lock().shown(&digest) {
+            return Ok(call);
         }
         let Right::Read(right) = Right::of(check.check(ticket, caller)?)? else {
             return Err(Error::Denied("the ticket does not allow to read"));
         };
+        self.begin((caller.clone(), right), digest, Instant::now())
+    }
+
+    fn begin(&self, key: Key, digest: Digest, now: Instant) -> Result<Call<Reader>> {
         let mut living = self.living.lock();
-        if living.len() >= READERS_MAX && !living.contains_key(&key) {
-            return Err(Error::Busy("readers"));
+        if let Some(call) = living.show(&key, digest) {
+            return Ok(call);
         }
-        let made = || {
-            let known = Mutex::new((Names::default(), Taken::new(&self.budget)));
-            (Arc::new(Reader { right, known }), Arc::new(Use::new()))
-        };
-        let (reader, used) = living.entry(key).or_insert_with(made);
-        Ok(Call::begin(reader, used))
+        living.make_room(&key.0, now)?;
+        let known = Mutex::new((Names::default(), Taken::new(&self.budget)));
+        let reader = Arc::new(Reader { right: key.1.clone(), known });
+        let seat = Seat { reader, used: Arc::new(Use::new()), tickets: VecDeque::new() };
+        living.seats.insert(key.clone(), seat);
+        living.show(&key, digest).ok_or(Error::Defect)
     }
 
     /// Forgets those who have not called for long.
     pub(crate) fn forget_idle(&self, now: Instant) {
-        self.living.lock().retain(|_, (_, used)| !used.is_idle(now, IDLE));
+        let mut living = self.living.lock();
+        let idle = |seat: &Seat| seat.used.unused_since(now, IDLE).is_some();
+        let idle: Vec<Key> =
+            living.seats.iter().filter(|(_, seat)| idle(seat)).map(|(key, _)| key.clone()).collect();
+        idle.iter().for_each(|key| living.remove(key));
     }
 }
 
-fn digest(ticket: &SignedTicket) -> [u8; 32] {
+/// Another caller with the same ticket is another digest.
+fn digest(ticket: &SignedTicket, caller: &Identity) -> Digest {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(&(ticket.ticket.len() as u64).to_le_bytes());
-    hasher.update(&ticket.ticket).update(&ticket.signature);
+    for part in [caller.to_string().as_bytes(), &ticket.ticket, &ticket.signature] {
+        hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+    }
     *hasher.finalize().as_bytes()
 }
+
+#[cfg(test)]
+#[path = "readers_tests.rs"]
+mod tests;

@@ -15,10 +15,11 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::attempt::{Attempt, NameBudget};
-use crate::attempts::{Attempts, Call};
+use crate::attempts::Attempts;
 use crate::clock::{Clocks, now_millis};
 use crate::error::{Error, Result};
 use crate::groups;
+use crate::places::Call;
 use crate::readers::{Reader, Readers};
 use crate::reports::Reports;
 use crate::show::{Viewer, Walk};
