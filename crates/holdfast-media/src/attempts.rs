@@ -18,11 +18,12 @@ use crate::attempt::Attempt;
 use crate::clock::Clocks;
 use crate::durable::Shelf;
 use crate::error::{Error, Result};
-use crate::places::{Call, Use};
+use crate::places::{Bounds, Call, Holder, Use};
 use crate::words::AttemptId;
 
-/// Attempts at a media server (docs/jobs.md, section 7).
-const ATTEMPTS_MAX: usize = 256;
+/// Attempts at a media server (docs/jobs.md, section 7). What a client's processes that are gone have left behind goes when
+/// the next one needs its place.
+const BOUNDS: Bounds = Bounds { what: "attempts", all: 256, each: 32, unused: Duration::from_secs(600) };
 /// An attempt without a call ends after so long. A call lasts as long as its session.
 pub(crate) const IDLE: Duration = Duration::from_secs(24 * 3600);
 /// How old a job may be of which something is remembered: tickets of its attempts end 7 days after they are made, and a job is
@@ -60,6 +61,7 @@ impl Attempts {
         &self,
         id: AttemptId,
         caller: &Identity,
+        now: Instant,
         make: impl FnOnce() -> Result<Attempt>,
     ) -> Result<(Call<Attempt>, Option<Root>)> {
         let _one = self.changing.lock();
@@ -73,8 +75,7 @@ impl Attempts {
             Some(old) if old.id() == id => return self.find(id, caller).map(|call| (call, root)),
             Some(old) if old.id().epoch > id.epoch => return Err(Error::Fenced),
             Some(_) => {}
-            None if self.living.lock().len() >= ATTEMPTS_MAX => return Err(Error::Busy("attempts")),
-            None => {}
+            None => self.make_room(caller, now)?,
         }
         // Remembered before the older one is told: it must stay fenced.
         self.write(&id.job, Progress { epoch: id.epoch, root })?;
@@ -86,6 +87,20 @@ impl Attempts {
         let call = Call::begin(&attempt.0, &attempt.1);
         self.living.lock().insert(id.job, attempt);
         Ok((call, root))
+    }
+
+    /// Sees to it that one more attempt of this caller has a place.
+    fn make_room(&self, caller: &Identity, now: Instant) -> Result<()> {
+        let mut living = self.living.lock();
+        let holders =
+            living.iter().map(|(key, (attempt, used))| Holder { key, caller: &attempt.caller, used });
+        let goes = BOUNDS.make_room(holders, caller, now)?;
+        let ended = goes.and_then(|job| living.remove(&job));
+        drop(living);
+        if let Some((attempt, _)) = ended {
+            attempt.end(false);
+        }
+        Ok(())
     }
 
     /// An attempt that lives, for the one who has begun it.
@@ -233,42 +248,5 @@ fn decode(bytes: &[u8]) -> Option<Progress> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn progress_comes_back() {
-        let epoch = Epoch { incarnation: 3, counter: 7 };
-        let root = Root { name: ChunkName([9; 32]), length: 77, height: 2 };
-        for root in [None, Some(root)] {
-            let progress = Progress { epoch, root };
-            assert_eq!(decode(&encode(progress)), Some(progress));
-        }
-        assert_eq!(decode(&encode(Progress { epoch, root: Some(root) })[..40]), None);
-    }
-
-    #[test]
-    fn old_jobs_are_forgotten_unless_the_clock_was_set() {
-        const BEGUN: u64 = 1_795_000_000_000;
-        const DAY: Duration = Duration::from_secs(24 * 3600);
-        let (dir, begun) = (tempfile::tempdir().unwrap(), Instant::now());
-        let attempts = Attempts::open(dir.path(), Clocks::at(begun, BEGUN)).unwrap();
-        let job = JobId::at_millis(BEGUN, [1; 10]);
-        let id = AttemptId { job, epoch: Epoch { incarnation: 1, counter: 1 } };
-        attempts.fence(id).unwrap();
-        let is_remembered = |days: u32, wall_days: u64| {
-            attempts.forget_old(begun + DAY * days, BEGUN + wall_days * 24 * 3_600_000).unwrap();
-            attempts.progress(&job).unwrap().is_some()
-        };
-        assert!(is_remembered(0, 0) && is_remembered(89, 89));
-        assert!(is_remembered(1, 100) && is_remembered(1, 40_000));
-        assert!(!is_remembered(91, 91));
-    }
-
-    #[test]
-    fn files_are_called_as_jobs() {
-        let job = JobId::at_millis(1_795_000_000_000, [1; 10]);
-        assert_eq!(parse_job(&job.to_string()), Some(job));
-        assert_eq!(parse_job("readme"), None);
-    }
-}
+#[path = "attempts_tests.rs"]
+mod tests;

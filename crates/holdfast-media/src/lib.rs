@@ -13,12 +13,14 @@
 //! | `tracker` | what may its image rest on? |
 //! | `readers`, `show` | what may a reader see, and how is a manifest walked? |
 //! | `places` | who goes when there are too many? |
+//! | `budget` | who may remember more names of chunks? |
 //! | `clock` | can the wall clock be believed? |
 //! | `reports` | which images has the primary server not heard of? |
 //! | `groups`, `words`, `names`, `durable`, `workers` | checked groups, checked messages, sets of names, small files, threads |
 
 mod attempt;
 mod attempts;
+mod budget;
 mod clock;
 mod durable;
 mod error;

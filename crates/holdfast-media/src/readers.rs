@@ -12,7 +12,7 @@ use holdfast_types::ChunkName;
 use holdfast_vault::Vault;
 use parking_lot::Mutex;
 
-use crate::attempt::{NameBudget, Taken};
+use crate::budget::{NameBudget, Taken};
 use crate::error::{Error, Result};
 use crate::names::Names;
 use crate::places::{Bounds, Call, Holder, Use};
@@ -23,6 +23,8 @@ use crate::ticket::{ReadRight, Right, TicketCheck};
 const BOUNDS: Bounds = Bounds { what: "readers", all: 1024, each: 256, unused: Duration::ZERO };
 /// Tickets of a reader that are known to have been good.
 const TICKETS_MAX: usize = 64;
+/// Names that are learnt before it is asked whether that is too much.
+const KNOW_STEP: usize = 256;
 /// A reader without a call is forgotten after so long, with its right: a ticket that was good goes on being good while it
 /// is used, so that no long restore is cut.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -47,13 +49,13 @@ impl Reader {
 
     /// It was shown what names these.
     pub(crate) fn show(&self, named: &Named) -> Result<()> {
-        self.know(named.references.iter().map(|reference| *reference.name()))
-    }
-
-    fn know(&self, names: impl Iterator<Item = ChunkName>) -> Result<()> {
         let (known, taken) = &mut *self.known.lock();
-        names.for_each(|name| known.insert(&name));
-        taken.weigh(known.len())
+        taken.may_grow()?;
+        for references in named.references.chunks(KNOW_STEP) {
+            references.iter().for_each(|reference| known.insert(reference.name()));
+            taken.weigh(known.len())?;
+        }
+        Ok(())
     }
 
     /// Whether an image may be read.
@@ -68,7 +70,9 @@ impl Reader {
         if found.is_none() {
             return Err(Error::Denied("the ticket is for no image with this manifest"));
         }
-        self.know(std::iter::once(root.name))
+        let (known, taken) = &mut *self.known.lock();
+        known.insert(&root.name);
+        taken.weigh(known.len())
     }
 }
 
@@ -171,7 +175,7 @@ impl Readers {
             return Ok(call);
         }
         living.make_room(&key.0, now)?;
-        let known = Mutex::new((Names::default(), Taken::new(&self.budget)));
+        let known = Mutex::new((Names::default(), Taken::new(&self.budget, &key.0)));
         let reader = Arc::new(Reader { right: key.1.clone(), known });
         let seat = Seat { reader, used: Arc::new(Use::new()), tickets: VecDeque::new() };
         living.seats.insert(key.clone(), seat);

@@ -37,7 +37,7 @@ impl TicketCheck for Site {
 }
 
 fn readers() -> Readers {
-    Readers::new(&Arc::new(NameBudget { max: 1 << 20, used: Default::default() }))
+    Readers::new(&Arc::new(NameBudget::new(1 << 20)))
 }
 
 fn count(readers: &Readers) -> (usize, usize) {

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use holdfast_link::identity::Identity;
@@ -14,8 +13,9 @@ use holdfast_vault::{ImageDraft, Vault};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::attempt::{Attempt, NameBudget};
+use crate::attempt::Attempt;
 use crate::attempts::Attempts;
+use crate::budget::NameBudget;
 use crate::clock::{Clocks, now_millis};
 use crate::error::{Error, Result};
 use crate::groups;
@@ -72,7 +72,7 @@ impl std::fmt::Debug for MediaService {
 impl MediaService {
     /// Serves this vault to those whose tickets are good.
     pub fn open(vault: Vault, options: &Options, check: impl TicketCheck + 'static) -> Result<Self> {
-        let budget = Arc::new(NameBudget { max: options.names_max, used: AtomicU64::new(0) });
+        let budget = Arc::new(NameBudget::new(options.names_max));
         Ok(Self(Arc::new(Inner {
             vault,
             check: Box::new(check),
@@ -147,7 +147,7 @@ impl Inner {
             return Ok(wire::Begun { domain, committed, ..wire::Begun::default() });
         }
         let make = || self.new_attempt(right, caller);
-        let (call, checkpoint) = self.attempts.begin(id, caller, make)?;
+        let (call, checkpoint) = self.attempts.begin(id, caller, Instant::now(), make)?;
         let (parent, _) =
             self.vault.newest(&mut |record| record.host == client && record.roots == request.roots)?;
         let known = parent.as_ref().map(|record| (record.image, record.manifest));
