@@ -9,7 +9,7 @@ use holdfast_format::record::ImageRecord;
 use holdfast_link::identity::Identity;
 use holdfast_proto::services::SignedTicket;
 use holdfast_types::ChunkName;
-use holdfast_vault::Vault;
+use holdfast_vault::{Brief, Vault};
 use parking_lot::Mutex;
 
 use crate::budget::{NameBudget, Taken};
@@ -58,15 +58,27 @@ impl Reader {
         Ok(())
     }
 
-    /// Whether an image may be read.
-    pub(crate) fn may_read(&self, record: &ImageRecord) -> bool {
+    fn may_read(&self, record: &ImageRecord) -> bool {
         record.host == self.right.client && self.right.image.is_none_or(|image| image == record.image)
+    }
+
+    /// The images that may be read, the newest first.
+    pub(crate) fn images(&self, vault: &Vault) -> Result<Vec<Brief>> {
+        let mut images = match self.right.image {
+            Some(image) => vault.brief_of(image)?.into_iter().collect(),
+            None => vault.briefs()?,
+        };
+        images.retain(|brief| self.may_read(brief));
+        Ok(images)
     }
 
     /// The root of a manifest is shown, if it is that of an image that may be read.
     pub(crate) fn give_root(&self, vault: &Vault, root: Root) -> Result<()> {
-        let (found, _) =
-            vault.newest(&mut |record| record.manifest == Some(root) && self.may_read(record))?;
+        let mut is_it = |record: &ImageRecord| record.manifest == Some(root) && self.may_read(record);
+        let found = match self.right.image {
+            Some(image) => vault.brief_of(image)?.filter(|brief| is_it(brief)),
+            None => vault.newest_brief(&mut is_it)?,
+        };
         if found.is_none() {
             return Err(Error::Denied("the ticket is for no image with this manifest"));
         }

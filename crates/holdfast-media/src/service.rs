@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use holdfast_format::record::ImageRecord;
 use holdfast_link::identity::Identity;
 use holdfast_link::rpc::Caller;
 use holdfast_proto::services::media_server::{Media, MediaServer};
 use holdfast_proto::services::{self as wire, MESSAGE_MAX};
 use holdfast_types::JobId;
-use holdfast_vault::{ImageDraft, Vault};
+use holdfast_vault::{Brief, ImageDraft, Vault};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -148,8 +149,8 @@ impl Inner {
         }
         let make = || self.new_attempt(right, caller);
         let (call, checkpoint) = self.attempts.begin(id, caller, Instant::now(), make)?;
-        let (parent, _) =
-            self.vault.newest(&mut |record| record.host == client && record.roots == request.roots)?;
+        let mut want = |record: &ImageRecord| record.host == client && record.roots == request.roots;
+        let parent = self.vault.newest_brief(&mut want)?;
         let known = parent.as_ref().map(|record| (record.image, record.manifest));
         call.with.begin(known, checkpoint);
         // What is below is looked at when it is walked; the root must be there at least.
@@ -157,7 +158,7 @@ impl Inner {
             Some(root) if call.with.give_root(root)? => Some(words::to_root(root)),
             _ => None,
         };
-        let parent = parent.as_ref().map(words::to_image);
+        let parent = parent.map(|record| words::to_image(&record));
         Ok(wire::Begun { domain, parent, checkpoint, committed: None })
     }
 
@@ -251,16 +252,11 @@ impl Inner {
 
     fn images(&self, ticket: Option<&wire::SignedTicket>, caller: &Identity) -> Result<Vec<wire::Image>> {
         let reader = self.reader(ticket, caller)?;
-        let mut images = Vec::new();
-        for listed in self.vault.images()? {
-            // One that cannot be read may be another client's: the primary server tells an operator.
-            let Ok(record) = listed.record else { continue };
-            if reader.with.may_read(&record) {
-                let naming_key = self.vault.naming().as_bytes().to_vec();
-                images.push(wire::Image { naming_key, ..words::to_image(&record) });
-            }
-        }
-        Ok(images)
+        // One that cannot be read may be another client's: the primary server tells an operator.
+        let images = reader.with.images(&self.vault)?;
+        let naming_key = || self.vault.naming().as_bytes().to_vec();
+        let image = |brief: &Brief| wire::Image { naming_key: naming_key(), ..words::to_image(brief) };
+        Ok(images.iter().map(image).collect())
     }
 
     fn locate(&self, request: &wire::LocateRequest, caller: &Identity) -> Result<wire::LocateAnswer> {
