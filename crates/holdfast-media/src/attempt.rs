@@ -10,6 +10,7 @@ use holdfast_types::{ChunkName, ImageId};
 use holdfast_vault::{Committed, ImageDraft, Ingest};
 use parking_lot::Mutex;
 
+use crate::budget::{NameBudget, Taken};
 use crate::error::{Error, Result};
 use crate::groups::{self, Checked};
 use crate::ticket::StoreRight;
@@ -19,41 +20,6 @@ use crate::words::AttemptId;
 /// Chunks that are stored before the vault is asked to make them durable though the client has not asked: what is counted
 /// of each until then would grow.
 const SETTLE_AFTER: u64 = 1 << 20;
-
-/// Memory of all attempts and readers that grows with images, in names of 8 bytes.
-#[derive(Debug)]
-pub(crate) struct NameBudget {
-    pub(crate) max: u64,
-    pub(crate) used: AtomicU64,
-}
-
-/// What one holder has taken of the budget. Given back when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Taken {
-    budget: Arc<NameBudget>,
-    weight: u64,
-}
-
-impl Taken {
-    pub(crate) fn new(budget: &Arc<NameBudget>) -> Self {
-        Self { budget: Arc::clone(budget), weight: 0 }
-    }
-
-    /// The holder weighs so much now.
-    pub(crate) fn weigh(&mut self, weight: usize) -> Result<()> {
-        let weight = weight as u64;
-        let more = weight.saturating_sub(self.weight);
-        self.weight += more;
-        let before = self.budget.used.fetch_add(more, Relaxed);
-        if before + more > self.budget.max { Err(Error::Busy("names of chunks (names_max)")) } else { Ok(()) }
-    }
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.weight, Relaxed);
-    }
-}
 
 /// An attempt.
 #[derive(Debug)]
@@ -76,11 +42,12 @@ pub(crate) struct Attempt {
 
 impl Attempt {
     pub(crate) fn new(right: StoreRight, caller: Identity, ingest: Ingest, budget: &Arc<NameBudget>) -> Self {
+        let taken = Taken::new(budget, &caller);
         Self {
             right,
             caller,
             ingest: Some(ingest),
-            state: Mutex::new((Tracker::default(), Taken::new(budget))),
+            state: Mutex::new((Tracker::default(), taken)),
             roots: Mutex::default(),
             parent: Mutex::default(),
             settling: Mutex::new(()),
@@ -135,6 +102,12 @@ impl Attempt {
         changed
     }
 
+    /// As `change`, for what may need more memory.
+    fn grow<T>(&self, change: impl FnOnce(&mut Tracker) -> Result<T>) -> Result<T> {
+        self.state.lock().1.may_grow()?;
+        self.change(change)
+    }
+
     pub(crate) fn knows(&self, name: &ChunkName) -> bool {
         self.state.lock().0.knows(name)
     }
@@ -143,7 +116,7 @@ impl Attempt {
     pub(crate) fn claim(&self, names: &[ChunkName], only_ask: bool) -> Result<Vec<bool>> {
         self.alive()?;
         let standing: Vec<Standing> =
-            self.change(|tracker| Ok(names.iter().map(|name| tracker.standing(name)).collect()))?;
+            self.grow(|tracker| Ok(names.iter().map(|name| tracker.standing(name)).collect()))?;
         let shared = self.right.shared;
         let asks =
             |standing: Standing| standing == Standing::Known || shared && standing == Standing::Unknown;
@@ -169,7 +142,7 @@ impl Attempt {
         let vault = self.ingest()?.vault();
         let checked = groups::check(group, vault.naming())?;
         let bytes = self.store(&checked)?;
-        self.change(|tracker| {
+        self.grow(|tracker| {
             let chunks = checked.list.chunks.iter();
             for ((name, size), named) in chunks.zip(checked.nodes) {
                 tracker.put_node(*name, *size, named)?;
@@ -189,7 +162,7 @@ impl Attempt {
         // Pins what is there, so that it is there at the commit.
         let there = ingest.have(&names)?;
         let mut seen = std::collections::HashSet::new();
-        let stored: Vec<bool> = self.change(|tracker| {
+        let stored: Vec<bool> = self.grow(|tracker| {
             let is_new =
                 |(name, there): (&ChunkName, &bool)| !there && !tracker.is_put(name) && seen.insert(*name);
             Ok(names.iter().zip(&there).map(is_new).collect())
@@ -246,7 +219,7 @@ impl Attempt {
 
     /// Of what a node names, which is there and may be used from now on?
     pub(crate) fn give(&self, name: ChunkName, size: u32, named: Named, there: &[bool]) -> Result<()> {
-        self.change(|tracker| {
+        self.grow(|tracker| {
             tracker.gave_node(name, size, named, there);
             Ok(())
         })

@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use holdfast_format::manifest::Root;
@@ -16,12 +15,15 @@ use holdfast_types::{ChunkName, JobId};
 use parking_lot::Mutex;
 
 use crate::attempt::Attempt;
+use crate::clock::Clocks;
 use crate::durable::Shelf;
 use crate::error::{Error, Result};
+use crate::places::{Bounds, Call, Holder, Use};
 use crate::words::AttemptId;
 
-/// Attempts at a media server (docs/jobs.md, section 7).
-const ATTEMPTS_MAX: usize = 256;
+/// Attempts at a media server (docs/jobs.md, section 7). What a client's processes that are gone have left behind goes when
+/// the next one needs its place.
+const BOUNDS: Bounds = Bounds { what: "attempts", all: 256, each: 32, unused: Duration::from_secs(600) };
 /// An attempt without a call ends after so long. A call lasts as long as its session.
 pub(crate) const IDLE: Duration = Duration::from_secs(24 * 3600);
 /// How old a job may be of which something is remembered: tickets of its attempts end 7 days after they are made, and a job is
@@ -35,44 +37,6 @@ pub(crate) struct Progress {
     pub(crate) root: Option<Root>,
 }
 
-/// Calls of something that lives as long as it is called.
-#[derive(Debug)]
-pub(crate) struct Use {
-    calls: AtomicUsize,
-    last: Mutex<Instant>,
-}
-
-impl Use {
-    pub(crate) fn new() -> Self {
-        Self { calls: AtomicUsize::new(0), last: Mutex::new(Instant::now()) }
-    }
-
-    pub(crate) fn is_idle(&self, now: Instant, within: Duration) -> bool {
-        self.calls.load(SeqCst) == 0 && now.saturating_duration_since(*self.last.lock()) >= within
-    }
-}
-
-/// One call. While it lasts what it works with is not forgotten.
-#[derive(Debug)]
-pub(crate) struct Call<T> {
-    pub(crate) with: Arc<T>,
-    used: Arc<Use>,
-}
-
-impl<T> Call<T> {
-    pub(crate) fn begin(with: &Arc<T>, used: &Arc<Use>) -> Self {
-        used.calls.fetch_add(1, SeqCst);
-        Self { with: Arc::clone(with), used: Arc::clone(used) }
-    }
-}
-
-impl<T> Drop for Call<T> {
-    fn drop(&mut self) {
-        *self.used.last.lock() = Instant::now();
-        self.used.calls.fetch_sub(1, SeqCst);
-    }
-}
-
 type Living = HashMap<JobId, (Arc<Attempt>, Arc<Use>)>;
 
 /// The attempts of this process.
@@ -82,12 +46,13 @@ pub(crate) struct Attempts {
     files: Shelf,
     /// One begins, or remembers, at a time: file and table change together.
     changing: Mutex<()>,
+    clocks: Clocks,
 }
 
 impl Attempts {
-    pub(crate) fn open(state: &Path) -> Result<Self> {
+    pub(crate) fn open(state: &Path, clocks: Clocks) -> Result<Self> {
         let files = Shelf::open(state.join("checkpoints"), b"HFCKPT01")?;
-        Ok(Self { living: Mutex::default(), files, changing: Mutex::new(()) })
+        Ok(Self { living: Mutex::default(), files, changing: Mutex::new(()), clocks })
     }
 
     /// Begins an attempt, unless it has begun already. `make` is called if it must be made. What was remembered of the job
@@ -96,6 +61,7 @@ impl Attempts {
         &self,
         id: AttemptId,
         caller: &Identity,
+        now: Instant,
         make: impl FnOnce() -> Result<Attempt>,
     ) -> Result<(Call<Attempt>, Option<Root>)> {
         let _one = self.changing.lock();
@@ -109,8 +75,7 @@ impl Attempts {
             Some(old) if old.id() == id => return self.find(id, caller).map(|call| (call, root)),
             Some(old) if old.id().epoch > id.epoch => return Err(Error::Fenced),
             Some(_) => {}
-            None if self.living.lock().len() >= ATTEMPTS_MAX => return Err(Error::Busy("attempts")),
-            None => {}
+            None => self.make_room(caller, now)?,
         }
         // Remembered before the older one is told: it must stay fenced.
         self.write(&id.job, Progress { epoch: id.epoch, root })?;
@@ -122,6 +87,20 @@ impl Attempts {
         let call = Call::begin(&attempt.0, &attempt.1);
         self.living.lock().insert(id.job, attempt);
         Ok((call, root))
+    }
+
+    /// Sees to it that one more attempt of this caller has a place.
+    fn make_room(&self, caller: &Identity, now: Instant) -> Result<()> {
+        let mut living = self.living.lock();
+        let holders =
+            living.iter().map(|(key, (attempt, used))| Holder { key, caller: &attempt.caller, used });
+        let goes = BOUNDS.make_room(holders, caller, now)?;
+        let ended = goes.and_then(|job| living.remove(&job));
+        drop(living);
+        if let Some((attempt, _)) = ended {
+            attempt.end(false);
+        }
+        Ok(())
     }
 
     /// An attempt that lives, for the one who has begun it.
@@ -198,15 +177,19 @@ impl Attempts {
     pub(crate) fn forget_idle(&self, now: Instant) -> usize {
         let mut living = self.living.lock();
         let (idle, rest): (Living, Living) =
-            living.drain().partition(|(_, (_, used))| used.is_idle(now, IDLE));
+            living.drain().partition(|(_, (_, used))| used.unused_since(now, IDLE).is_some());
         *living = rest;
         drop(living);
         idle.values().for_each(|(attempt, _)| attempt.end(false));
         idle.len()
     }
 
-    /// Forgets jobs that are too old to go on.
-    pub(crate) fn forget_old(&self, now_millis: u64) -> Result<()> {
+    /// Forgets jobs that are too old to go on. While the wall clock cannot be believed nothing is too old: set ahead by a
+    /// mistake it would cost every job its checkpoint, and open what is fenced.
+    pub(crate) fn forget_old(&self, now: Instant, now_millis: u64) -> Result<()> {
+        if !self.clocks.agree(now, now_millis) {
+            return Ok(());
+        }
         let _one = self.changing.lock();
         for name in self.files.names()? {
             let job = parse_job(&name);
@@ -265,24 +248,5 @@ fn decode(bytes: &[u8]) -> Option<Progress> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn progress_comes_back() {
-        let epoch = Epoch { incarnation: 3, counter: 7 };
-        let root = Root { name: ChunkName([9; 32]), length: 77, height: 2 };
-        for root in [None, Some(root)] {
-            let progress = Progress { epoch, root };
-            assert_eq!(decode(&encode(progress)), Some(progress));
-        }
-        assert_eq!(decode(&encode(Progress { epoch, root: Some(root) })[..40]), None);
-    }
-
-    #[test]
-    fn files_are_called_as_jobs() {
-        let job = JobId::at_millis(1_795_000_000_000, [1; 10]);
-        assert_eq!(parse_job(&job.to_string()), Some(job));
-        assert_eq!(parse_job("readme"), None);
-    }
-}
+#[path = "attempts_tests.rs"]
+mod tests;

@@ -40,8 +40,8 @@ pub enum Error {
     /// The manifest is that of a checkpoint.
     #[error("refused: the manifest has a file that was not read to its end")]
     Unfinished,
-    /// A bound is reached; it will pass, or a setting raises it.
-    #[error("too much at a time: {0}")]
+    /// A bound is reached. It will pass: to be tried again after a while, not at once.
+    #[error("busy: this media server takes no more {0} now; try again later")]
     Busy(&'static str),
     /// The role is ending.
     #[error("the media server is stopping")]
@@ -101,4 +101,23 @@ fn of_vault(error: &VaultError, text: String) -> Status {
 
 fn is_full(cause: &std::io::Error) -> bool {
     matches!(cause.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Roles tell these apart by their first word (docs/jobs.md, section 5).
+    #[test]
+    fn statuses_begin_with_the_word_that_says_what_to_do() {
+        for (error, code, word) in [
+            (Error::Busy("readers"), tonic::Code::Unavailable, "busy: "),
+            (Error::Stopping, tonic::Code::Unavailable, "the media server is stopping"),
+            (Error::Fenced, tonic::Code::FailedPrecondition, "fenced: "),
+            (Error::UnknownAttempt, tonic::Code::FailedPrecondition, "unknown-attempt: "),
+        ] {
+            let status = Status::from(error);
+            assert!(status.code() == code && status.message().starts_with(word), "{status:?}");
+        }
+    }
 }

@@ -7,21 +7,30 @@
 //! | [`service`](MediaService) | what is done when a host calls? |
 //! | [`role`] | how does a media server run in a process of its own? |
 //! | `streams` | how are many questions of one call answered in order? |
+//! | `desks`, `calls` | may this question be asked, and this call be made, now? |
 //! | `ticket` | what does a ticket allow? |
 //! | `attempts` | which attempts live, and which are fenced? |
 //! | `attempt` | claims, groups, checkpoints and the commit of one |
 //! | `tracker` | what may its image rest on? |
 //! | `readers`, `show` | what may a reader see, and how is a manifest walked? |
+//! | `places` | who goes when there are too many? |
+//! | `budget` | who may remember more names of chunks? |
+//! | `clock` | can the wall clock be believed? |
 //! | `reports` | which images has the primary server not heard of? |
 //! | `upkeep` | what does an operator have done to the vault? |
 //! | `groups`, `words`, `names`, `durable`, `workers` | checked groups, checked messages, sets of names, small files, threads |
 
 mod attempt;
 mod attempts;
+mod budget;
+mod calls;
+mod clock;
+mod desks;
 mod durable;
 mod error;
 mod groups;
 mod names;
+mod places;
 mod readers;
 mod reports;
 pub mod role;

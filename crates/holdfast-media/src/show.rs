@@ -8,8 +8,8 @@ use holdfast_types::ChunkName;
 use holdfast_vault::{Error as VaultError, Vault};
 
 use crate::attempt::Attempt;
-use crate::attempts::Call;
 use crate::error::{Error, Result};
+use crate::places::Call;
 use crate::readers::Reader;
 use crate::words;
 

@@ -46,7 +46,7 @@ pub struct StoreRight {
 }
 
 /// To read images.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ReadRight {
     /// The client whose images they are.
     pub client: String,

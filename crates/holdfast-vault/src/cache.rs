@@ -1,12 +1,13 @@
-//! Plain groups and index blocks that were used lately, in bounded memory.
+//! Plain groups, index blocks and briefs of images that were used lately, in bounded memory.
 
 use std::sync::Arc;
 
 use holdfast_format::{NamingKey, group::Plain, index::Block};
-use holdfast_types::{ChunkName, PackId, TableId};
+use holdfast_types::{ChunkName, ImageId, PackId, TableId};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
+use crate::briefs::Brief;
 use crate::error::{Error, Result};
 use crate::index::Spot;
 
@@ -14,6 +15,8 @@ use crate::index::Spot;
 const GROUP_BYTES: u64 = 32 << 20;
 /// Bytes of index blocks that are kept: 450,000 entries.
 const BLOCK_BYTES: u64 = 24 << 20;
+/// Bytes of briefs of images that are kept: those of 50,000 images with a few paths each.
+const BRIEF_BYTES: u64 = 32 << 20;
 
 /// A group, open.
 #[derive(Debug)]
@@ -53,8 +56,15 @@ impl Weighter<(TableId, u32), Arc<Block>> for Weight {
     }
 }
 
+impl Weighter<ImageId, Brief> for Weight {
+    fn weight(&self, _: &ImageId, brief: &Brief) -> u64 {
+        brief.memory() + 64
+    }
+}
+
 pub(crate) type GroupCache = Cache<(PackId, u32), Arc<PlainGroup>, Weight>;
 pub(crate) type BlockCache = Cache<(TableId, u32), Arc<Block>, Weight>;
+pub(crate) type BriefCache = Cache<ImageId, Brief, Weight>;
 
 /// A cache of groups. One shard: a shard must hold several groups of 4 MiB, or it holds none.
 pub(crate) fn groups() -> GroupCache {
@@ -64,6 +74,11 @@ pub(crate) fn groups() -> GroupCache {
 /// A cache of index blocks.
 pub(crate) fn blocks() -> BlockCache {
     cache(BLOCK_BYTES, 4096)
+}
+
+/// A cache of briefs of images.
+pub(crate) fn briefs() -> BriefCache {
+    cache(BRIEF_BYTES, 4096)
 }
 
 fn cache<K: Eq + std::hash::Hash, V: Clone>(bytes: u64, items: usize) -> Cache<K, V, Weight>

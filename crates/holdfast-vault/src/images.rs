@@ -162,7 +162,9 @@ impl Vault {
         self.writable()?;
         for (key, _, found) in self.image_keys()? {
             if images.contains(&found) {
-                self.inner.store.delete(&key)?;
+                let deleted = self.inner.store.delete(&key);
+                self.inner.briefs.forget(found);
+                deleted?;
             }
         }
         Ok(())

@@ -13,6 +13,7 @@
 //! | `pins` | which packs must clean-up leave alone? |
 //! | [`ingest`](Ingest) | what does one job store, and when is it done? |
 //! | [`images`](Vault::images) | which images are there? |
+//! | [`briefs`](Vault::briefs) | which image is it, without reading all records again? |
 //! | [`cleanup`] | what may be deleted, and how without a race? |
 //! | [`verify`] | is everything there and whole? |
 //!
@@ -35,6 +36,7 @@
 //! tables are merged by one at a time, and not while a clean-up or a rebuild works with them. Whoever looks
 //! chunks up may find a table gone; then the index has changed, and the look-up begins anew.
 
+mod briefs;
 mod cache;
 pub mod cleanup;
 mod config;
@@ -51,6 +53,7 @@ mod table;
 mod vault;
 pub mod verify;
 
+pub use briefs::Brief;
 pub use cache::PlainGroup;
 pub use error::{Error, Result};
 pub use images::{ImageDraft, Listed, Selector};

@@ -13,6 +13,7 @@ use holdfast_store::Store;
 use holdfast_types::{ChunkName, KeyId, VaultId};
 use parking_lot::Mutex;
 
+use crate::briefs::Briefs;
 use crate::cache::{self, GroupCache, PlainGroup};
 use crate::error::{Error, Result, random};
 use crate::index::{Index, Spot, State};
@@ -49,6 +50,7 @@ pub(crate) struct Inner {
     pub(crate) index: Index,
     pub(crate) packs: Packs,
     groups: GroupCache,
+    pub(crate) briefs: Briefs,
     /// Held by a commit from its last check to its record, and by clean-up's delete step: see the table in lib.rs.
     pub(crate) gate: Mutex<()>,
     /// Packs that claims of ingests rest on.
@@ -119,6 +121,7 @@ impl Vault {
             index: Index::new(state),
             packs: Packs::new(),
             groups: cache::groups(),
+            briefs: Briefs::new(),
             gate: Mutex::new(()),
             pins: Mutex::default(),
             cleanup: Mutex::new(()),
