@@ -10,6 +10,7 @@
 //! | [`depot`] | what does the client ask of the place where images lie? |
 //! | [`remote`] | how does a media server answer that? |
 //! | [`role`] | how does a host of a site take orders, and report? |
+//! | [`progress`], [`places`] | how far is a run, and where? |
 //! | [`cancel`] | how is a run told to end? |
 //!
 //! It does not choose policies, print, or know how a vault stores what it takes.
@@ -20,6 +21,7 @@ pub mod depot;
 pub mod embedded;
 
 pub mod network;
+pub mod places;
 pub mod progress;
 pub mod remote;
 

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use holdfast_types::{Counts, Fault};
 
+use crate::places::Places;
+
 /// Counters of a running backup or restore. Shared by reference; every number only grows.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -29,6 +31,8 @@ pub struct Progress {
     pub files_expected: AtomicU64,
     /// Bytes of those files.
     pub bytes_expected: AtomicU64,
+    /// Where its threads are.
+    pub places: Places,
 }
 
 impl Progress {

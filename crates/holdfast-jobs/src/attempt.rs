@@ -69,6 +69,8 @@ pub enum Kind {
     BadOrder,
     /// A defect of the program.
     Defect,
+    /// The media server has too much to do.
+    Busy,
 }
 
 /// What is done about an end.
@@ -91,6 +93,7 @@ impl Kind {
             Self::Cancelled => Verdict::Done(Status::Cancelled),
             // The attempt that fenced it may be lost too: then the next takes over.
             Self::MediaLost | Self::Fenced => Verdict::Resume,
+            Self::Busy => Verdict::Again(Status::MediaBusy),
             Self::NotConnected => Verdict::Again(Status::CannotConnect),
             Self::VaultFull => Verdict::Again(Status::VaultFull),
             Self::VaultFailed => Verdict::Again(Status::MediaWriteFailed),

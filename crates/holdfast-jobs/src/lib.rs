@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`machine`] | what does an event mean for a job, and what is to be done? |
 //! | [`attempt`] | which attempt is the later one, and how did one end? |
+//! | [`resumes`] | when does a job go on whose host was lost, and how often may that be? |
 //! | [`retry`] | when does a job that has failed begin again, if at all? |
 //! | [`policy`] | what is protected, when and how? |
 //! | [`schedule`] | when is a policy's backup due? |
@@ -15,6 +16,7 @@ pub mod attempt;
 pub mod machine;
 pub mod policy;
 pub mod queue;
+pub mod resumes;
 pub mod retry;
 pub mod schedule;
 pub mod status;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Now;
 use crate::attempt::{Epoch, Outcome, Verdict, image};
+use crate::resumes::Resumes;
 use crate::retry::{Failures, Tries};
 use crate::status::Status;
 
@@ -182,6 +183,8 @@ pub struct Job {
     /// The catalog's, as it was told last: an epoch that follows an older one may not go on with that one's.
     incarnation: u64,
     failures: Failures,
+    #[serde(default)]
+    resumes: Resumes,
     #[serde(with = "image")]
     image: Option<ImageId>,
     /// The image has entries in trouble, as the media server has said.
@@ -194,8 +197,17 @@ pub struct Job {
 impl Job {
     /// A new one, queued.
     pub fn new(rules: Rules, now: Now) -> Self {
-        let (state, failures) = (State::Queued, Failures::default());
-        Self { rules, state, epoch: None, incarnation: 0, failures, image: None, partly: false, at: now }
+        Self {
+            rules,
+            state: State::Queued,
+            epoch: None,
+            incarnation: 0,
+            failures: Failures::default(),
+            resumes: Resumes::default(),
+            image: None,
+            partly: false,
+            at: now,
+        }
     }
 
     /// Where it stands.
@@ -355,19 +367,27 @@ impl Job {
         }
     }
 
-    /// A process that worked on the attempt is gone. The next attempt goes on from the last checkpoint. It costs a try only if
-    /// this one has made none: a client that crashes at the same file again and again does end.
+    /// A process that worked on the attempt is gone.
     fn lost(&mut self, host: Host, now: Now, actions: &mut Vec<Action>) {
         let State::Active(active) = &self.state else { return };
-        let (epoch, without, free) = (active.epoch, active.without, active.checkpointed);
-        actions.push(Action::Note(Note::Lost(epoch, host)));
+        actions.push(Action::Note(Note::Lost(active.epoch, host)));
         if self.image.is_some() {
             // The media server has the image; only the client's words are lost with its process.
             return self.done(self.success(), actions);
         }
-        let next = if free { Some(now.run_millis) } else { self.failures.add(&self.rules.tries, now) };
-        match next {
-            Some(_) => self.start(without, now, actions),
+        self.go_on(now, actions);
+    }
+
+    /// The next attempt goes on from the last checkpoint, at once. It costs a try only if this one has made none: a client that
+    /// crashes at the same file again and again does end. Those that cost none are bounded, and become slower, so that a host
+    /// that is lost at every turn, or says so, does not keep the others busy.
+    fn go_on(&mut self, now: Now, actions: &mut Vec<Action>) {
+        let State::Active(active) = &self.state else { return };
+        let (without, free) = (active.without, active.checkpointed);
+        match free.then(|| self.resumes.add(now)).flatten() {
+            Some(0) => self.start(without, now, actions),
+            Some(pause) => self.state = State::Incomplete { next: now.run_millis.saturating_add(pause) },
+            None if self.failures.add(&self.rules.tries, now).is_some() => self.start(without, now, actions),
             None => self.done(Status::ConnectionBroken, actions),
         }
     }
@@ -390,15 +410,7 @@ impl Job {
             // The vault has it, whatever the client believes: only the answer was lost.
             _ if self.image.is_some() => self.done(self.success(), actions),
             Verdict::Done(status) => self.done(status, actions),
-            Verdict::Resume => {
-                let free = self.active(epoch).is_some_and(|active| active.checkpointed);
-                if free || self.failures.add(&self.rules.tries, now).is_some() {
-                    let without = self.active(epoch).map_or([None; 2], |active| active.without);
-                    self.start(without, now, actions);
-                } else {
-                    self.done(Status::ConnectionBroken, actions);
-                }
-            }
+            Verdict::Resume => self.go_on(now, actions),
             Verdict::Again(status) => self.again(status, now, actions),
         }
     }
@@ -475,6 +487,7 @@ impl Job {
             return;
         }
         self.failures.forgive();
+        self.resumes.forgive();
         self.state = State::Queued;
         self.at = now;
         actions.push(Action::Note(Note::Retried));

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::attempt::Kind;
+use crate::resumes::RESUMES_MAX;
 
 const IMAGE: ImageId = ImageId([7; 16]);
 
@@ -75,17 +76,65 @@ fn a_host_that_stays_away_longer_than_the_limit_ends_the_attempt_and_its_image_i
 #[test]
 fn a_lost_process_begins_anew_at_once_and_costs_a_try_only_without_a_checkpoint() {
     let mut job = running();
+    // Each attempt lasts for a while.
+    let time = |counter: u64| at(counter * 3_600_000);
     for counter in 1..20 {
-        job.on(Event::Progress { epoch: epoch(counter), checkpoint: true }, at(counter));
-        let actions = job.on(Event::Attends { host: Host::Client, runs: false }, at(counter));
+        job.on(Event::Progress { epoch: epoch(counter), checkpoint: true }, time(counter));
+        let actions = job.on(Event::Attends { host: Host::Client, runs: false }, time(counter));
         assert!(actions.contains(&Action::Start(epoch(counter + 1))), "{actions:?}");
     }
     for counter in 20..24 {
         assert_eq!(job.epoch(), Some(epoch(counter)), "still tried");
-        job.on(Event::Accepted(epoch(counter)), at(counter));
-        job.on(Event::Attends { host: Host::Client, runs: false }, at(counter));
+        job.on(Event::Accepted(epoch(counter)), time(counter));
+        job.on(Event::Attends { host: Host::Client, runs: false }, time(counter));
     }
     assert_eq!(status(&job), Some(Status::ConnectionBroken), "four in a row without a checkpoint");
+}
+
+/// A host that says at every turn that it has made a checkpoint, and that all is lost; and a driver that does what is said.
+/// How many attempts that takes until the job is done, and how long.
+fn loses_for_ever(lost: impl Fn(Epoch) -> Event) -> (Job, u32, u64) {
+    let (mut job, mut now, mut attempts) = (running(), 10, 1);
+    while !job.is_done() {
+        let last = job.epoch().unwrap();
+        job.on(Event::Progress { epoch: last, checkpoint: true }, at(now));
+        job.on(lost(last), at(now));
+        if let State::Incomplete { next } = *job.state() {
+            assert_eq!(job.next_wake(), Some(next));
+            now = next;
+            job.on(Event::Tick, at(now));
+            job.on(Event::Begin { incarnation: 1 }, at(now));
+        }
+        attempts += u32::from(job.epoch() > Some(last));
+    }
+    (job, attempts, now)
+}
+
+#[test]
+fn who_is_lost_at_every_turn_is_waited_for_longer_and_not_for_ever() {
+    let ended = |epoch| Event::Ended(epoch, ended(Kind::MediaLost));
+    let lost: [&dyn Fn(Epoch) -> Event; 2] =
+        [&ended, &|_| Event::Attends { host: Host::Client, runs: false }];
+    for lost in lost {
+        let (job, attempts, took) = loses_for_ever(lost);
+        assert_eq!(status(&job), Some(Status::ConnectionBroken));
+        // One more for each try that is left.
+        assert_eq!(attempts, RESUMES_MAX + Tries::default().count);
+        assert!(took > u64::from(RESUMES_MAX - 10) * 60_000, "{took} ms");
+    }
+}
+
+#[test]
+fn a_job_that_a_person_wants_tried_again_is_resumed_at_once() {
+    let (mut job, ..) = loses_for_ever(|epoch| Event::Ended(epoch, ended(Kind::MediaLost)));
+    let last = job.epoch().unwrap();
+    let now = at(1_000_000_000);
+    job.on(Event::Retry, now);
+    job.on(Event::Begin { incarnation: 1 }, now);
+    let next = Epoch::after(Some(last), 1);
+    job.on(Event::Progress { epoch: next, checkpoint: true }, now);
+    let actions = job.on(Event::Ended(next, ended(Kind::MediaLost)), now);
+    assert!(actions.contains(&Action::Start(Epoch::after(Some(next), 1))), "{actions:?}");
 }
 
 #[test]
@@ -113,6 +162,17 @@ fn what_may_pass_is_tried_again_and_what_will_not_is_not() {
     job.on(Event::Ended(epoch(4), ended(Kind::VaultFull)), at(500_000));
     assert_eq!(status(&job), Some(Status::VaultFull));
 
+    let rules = Rules { tries: Tries { count: 2, ..Tries::default() }, ..Rules::default() };
+    let mut job = Job::new(rules, at(0));
+    job.on(Event::Begin { incarnation: 1 }, at(0));
+    job.on(Event::Progress { epoch: epoch(1), checkpoint: true }, at(10));
+    job.on(Event::Ended(epoch(1), ended(Kind::Busy)), at(20));
+    assert_eq!(*job.state(), State::Incomplete { next: 60_020 }, "not at once, though there is a checkpoint");
+    job.on(Event::Tick, at(60_020));
+    job.on(Event::Begin { incarnation: 1 }, at(60_020));
+    job.on(Event::Ended(epoch(2), ended(Kind::Busy)), at(60_030));
+    assert_eq!(status(&job), Some(Status::MediaBusy));
+
     let mut job = running();
     job.on(Event::Ended(epoch(1), ended(Kind::NoFiles)), at(20));
     assert_eq!(status(&job), Some(Status::NoFiles));
@@ -122,7 +182,7 @@ fn what_may_pass_is_tried_again_and_what_will_not_is_not() {
 
 #[test]
 fn a_lost_answer_to_commit_is_no_failure() {
-    for kind in [Kind::MediaLost, Kind::VaultFailed, Kind::NotConnected, Kind::Defect] {
+    for kind in [Kind::MediaLost, Kind::VaultFailed, Kind::NotConnected, Kind::Defect, Kind::Busy] {
         let mut job = running();
         assert_eq!(
             job.on(Event::Committed { epoch: epoch(1), image: IMAGE, partly: false }, at(20)),
@@ -283,6 +343,7 @@ fn events() -> impl Strategy<Value = Event> {
         Just(Kind::MediaLost),
         Just(Kind::Fenced),
         Just(Kind::VaultFull),
+        Just(Kind::Busy),
         Just(Kind::NoFiles),
     ];
     prop_oneof![
@@ -318,6 +379,30 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn whatever_hosts_say_at_one_moment_attempts_are_few(
+        history in prop::collection::vec(events().prop_filter("hosts", |event| *event != Event::Retry), 0..200),
+    ) {
+        let mut job = Job::new(Rules::default(), at(0));
+        let mut begun = 0;
+        for event in history {
+            // What is meant for the attempt that runs is said of that.
+            let last = job.epoch().unwrap_or(epoch(1));
+            let event = match event {
+                Event::Accepted(_) => Event::Accepted(last),
+                Event::Progress { checkpoint, .. } => Event::Progress { epoch: last, checkpoint },
+                Event::Ended(_, outcome) => Event::Ended(last, outcome),
+                other => other,
+            };
+            let actions = job.on(event, at(1_000));
+            begun += actions.iter().filter(|action| matches!(action, Action::Note(Note::Begun(_)))).count();
+        }
+        // The first, one that cost nothing, and one for each try but the last.
+        prop_assert!(begun <= 1 + 1 + 3, "{} attempts", begun);
+    }
+}
+
 /// Every history of a small alphabet up to this length, states that are the same looked at once.
 #[test]
 fn every_short_history_keeps_the_rules() {
@@ -334,6 +419,7 @@ fn every_short_history_keeps_the_rules() {
         ];
         for counter in [1, 2] {
             events.push(Event::Accepted(epoch(counter)));
+            events.push(Event::Progress { epoch: epoch(counter), checkpoint: true });
             events.push(Event::Committed { epoch: epoch(counter), image: IMAGE, partly: false });
             events.push(Event::Ended(epoch(counter), ended(Kind::Done)));
             events.push(Event::Ended(epoch(counter), ended(Kind::MediaLost)));

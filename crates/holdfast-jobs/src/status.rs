@@ -93,6 +93,10 @@ codes! {
     Defect = 130, "a defect of the program",
         "Something has happened that must not. The image, if there is one, is not affected.",
         "Report it with the job's log.";
+    /// 134
+    MediaBusy = 134, "the media server is busy",
+        "The media server had too much to do to take the job on, at every try.",
+        "Spread the schedules, limit the jobs that run at once, or add a media server. The next attempt goes on from what is stored.";
     /// 150
     Cancelled = 150, "cancelled",
         "Somebody has cancelled the job. The log says who.",

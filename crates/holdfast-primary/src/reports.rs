@@ -374,6 +374,7 @@ fn kind(number: i32) -> Kind {
         WireKind::WriteFailed => Kind::WriteFailed,
         WireKind::ReadFailed => Kind::ReadFailed,
         WireKind::BadOrder => Kind::BadOrder,
+        WireKind::Busy => Kind::Busy,
         // Also what a later version says and this one does not know.
         WireKind::Defect | WireKind::Unknown => Kind::Defect,
     }

@@ -83,6 +83,7 @@ pub(crate) struct Step {
 
 /// The thread that walks.
 pub(crate) fn walk(shared: &Shared<'_>, mut walk: Walk, out: &Sender<Batch>) {
+    walk.tell(shared.progress.places.new_thread());
     while let Some(batch) = walk.next_batch() {
         if shared.is_cancelled() || out.send(batch).is_err() {
             return;

@@ -11,6 +11,7 @@ use holdfast_types::{ChunkName, EntryFlags, Kind, Timestamp};
 
 use super::output::{Event, Opened, Output, Reached, Read, Task, Wanted};
 use super::shared::Shared;
+use crate::places::Place;
 use crate::progress::Progress;
 use crate::source::{
     Directory, Extent, Found, Outcome, ReadFault, SourceFile, complete, is_young, open_file, stat,
@@ -21,7 +22,8 @@ const OUTPUT_BYTES: usize = 1 << 20;
 
 /// A thread that reads.
 pub(crate) fn run(shared: &Shared<'_>, tasks: &Receiver<Task>) {
-    let mut reader = Reader { shared, output: Output::new(shared.buffers.take(), 0) };
+    let place = shared.progress.places.new_thread();
+    let mut reader = Reader { shared, output: Output::new(shared.buffers.take(), 0), place };
     for task in tasks {
         if reader.task(&task).is_none() {
             return;
@@ -32,6 +34,7 @@ pub(crate) fn run(shared: &Shared<'_>, tasks: &Receiver<Task>) {
 struct Reader<'a> {
     shared: &'a Shared<'a>,
     output: Output,
+    place: Place,
 }
 
 impl Reader<'_> {
@@ -41,7 +44,9 @@ impl Reader<'_> {
             if self.shared.is_cancelled() {
                 return None;
             }
+            self.place.at(task.directory.path(), &wanted.found.name);
             let read = self.entry(task, wanted)?;
+            self.place.nowhere();
             self.output.events.push(Event::End(Box::new(read)));
             if self.output.used >= OUTPUT_BYTES {
                 self.flush(task, 0)?;

@@ -22,6 +22,14 @@ pub enum Error {
         /// What the media server said.
         reason: String,
     },
+    /// The media server has too much to do. It passes.
+    #[error("the media server has too much to do to {what}: {reason}")]
+    Busy {
+        /// What was asked.
+        what: &'static str,
+        /// What the media server said.
+        reason: String,
+    },
     /// The media server refuses: trying the same again is refused again.
     #[error("the media server refuses to {what}: {reason}")]
     Refused {
@@ -88,7 +96,8 @@ impl Error {
     pub fn is_final(&self) -> bool {
         match self {
             Self::Fenced | Self::UnknownAttempt | Self::Unreachable { .. } | Self::Cancelled => true,
-            Self::Protocol { .. } | Self::Refused { .. } | Self::Full { .. } | Self::Failed { .. } => true,
+            Self::Protocol { .. } | Self::Refused { .. } | Self::Full { .. } => true,
+            Self::Busy { .. } | Self::Failed { .. } => true,
             Self::Vault(_) | Self::Damaged { .. } | Self::ChunkMissing(_) => false,
         }
     }
@@ -98,7 +107,7 @@ impl Error {
         match self {
             Self::Fenced | Self::Refused { .. } | Self::Protocol { .. } | Self::Cancelled => false,
             Self::UnknownAttempt | Self::Full { .. } | Self::Unreachable { .. } | Self::Failed { .. } => true,
-            Self::Vault(_) | Self::Damaged { .. } | Self::ChunkMissing(_) => true,
+            Self::Busy { .. } | Self::Vault(_) | Self::Damaged { .. } | Self::ChunkMissing(_) => true,
         }
     }
 

@@ -13,6 +13,7 @@ pub(super) fn meaning(what: &'static str, status: &Status) -> Error {
     match status.code() {
         Code::FailedPrecondition if reason.contains("fenced") => Error::Fenced,
         Code::FailedPrecondition if reason.contains("unknown-attempt") => Error::UnknownAttempt,
+        Code::ResourceExhausted | Code::Unavailable if is_busy(&reason) => Error::Busy { what, reason },
         Code::ResourceExhausted => Error::Full { reason },
         Code::PermissionDenied | Code::Unauthenticated | Code::InvalidArgument | Code::FailedPrecondition => {
             Error::Refused { what, reason }
@@ -25,6 +26,11 @@ pub(super) fn meaning(what: &'static str, status: &Status) -> Error {
         // Also `unknown` and `cancelled`: what tonic and hyper say when a connection goes.
         _ => Error::Unreachable { what, reason },
     }
+}
+
+/// Whether its first word says that the media server has too much to do: neither is its vault full, nor is it gone.
+fn is_busy(reason: &str) -> bool {
+    reason.strip_prefix("busy").is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
 }
 
 /// An error that this side made of a broken stream.
@@ -57,6 +63,15 @@ mod tests {
             matches!(error, Error::Refused { .. })
         });
         check(Status::resource_exhausted("no space"), Error::is_full);
+        for status in [Status::resource_exhausted, Status::unavailable] {
+            for text in ["busy", "busy: 256 attempts run here"] {
+                check(status(text.to_owned()), |error| {
+                    matches!(error, Error::Busy { .. }) && error.may_pass() && error.is_final()
+                });
+            }
+        }
+        check(Status::resource_exhausted("busybox has no space"), Error::is_full);
+        check(Status::unavailable("not busy"), |error| matches!(error, Error::Unreachable { .. }));
         check(Status::permission_denied("ticket"), |error| !error.may_pass() && error.is_final());
         check(Status::data_loss("a pack"), |error| matches!(error, Error::Damaged { .. }));
         check(Status::unavailable("stopping"), |error| error.may_pass() && error.is_final());

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use super::error::Error;
 use super::options::Outcome;
 use crate::depot;
+use crate::places::Place;
 use crate::progress::{Progress, Watcher};
 
 /// Why an entry is not as the image has it.
@@ -106,6 +107,11 @@ impl<'a> Report<'a> {
             kept: AtomicU64::new(0),
             unreachable: AtomicU64::new(0),
         }
+    }
+
+    /// Where a thread is.
+    pub(super) fn new_thread(&self) -> Place {
+        self.progress.places.new_thread()
     }
 
     /// An entry is as the image has it.

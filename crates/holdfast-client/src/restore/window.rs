@@ -50,6 +50,15 @@ pub(super) enum Act {
     Mend(Entry, Ids, Identity),
 }
 
+impl Act {
+    pub(super) fn entry(&self) -> &Entry {
+        match self {
+            Self::Empty(entry, _) | Self::Mend(entry, ..) => entry,
+            Self::Node(waiter) | Self::Link(waiter, _) => &waiter.entry,
+        }
+    }
+}
+
 /// Work for one thread at one time.
 pub(super) struct Task {
     pub(super) work: Work,

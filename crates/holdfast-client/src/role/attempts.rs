@@ -5,7 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 
-use holdfast_proto::services::{Accepted, Ended, Present, Progress, Report, report::Report as What};
+use holdfast_proto::services::{
+    Accepted, Ended, Outcome, Present, Progress, Report, outcome::Kind, report::Report as What,
+};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -63,7 +65,8 @@ impl Attempts {
     /// With what an earlier process has not had settled, and what is to be said of files that were spoilt.
     pub(super) fn open(files: EndedFiles, program: String) -> io::Result<(Self, Vec<String>)> {
         let (ended, wrong) = files.all(ENDED_MAX)?;
-        let state = State { ended: ended.into_iter().collect(), ..State::default() };
+        let ended = ended.into_iter().filter_map(|end| Some((Key::of(end.attempt.as_ref())?, end)));
+        let state = State { ended: ended.collect(), ..State::default() };
         Ok((Self(Arc::new(Inner { state: Mutex::new(state), files, program })), wrong))
     }
 
@@ -132,13 +135,18 @@ impl Attempts {
     /// One has ended: kept first, then said. If it could not be kept it is said all the same, for as long as this process
     /// lives. Waits for the disk.
     pub(super) fn end(&self, key: Key, ended: Ended) -> io::Result<()> {
-        let kept = self.0.files.put(&key, &ended);
+        let kept = self.0.files.put(&key.to_string(), &ended);
         let mut state = self.0.state.lock();
         state.forget(&key);
         state.ended.insert(key, ended);
         state.owed.insert(key);
         state.pay();
         kept
+    }
+
+    /// For whoever works on an attempt that was begun.
+    pub(super) fn entry(&self, key: Key) -> Entry {
+        Entry { attempts: self.clone(), key, is_over: false }
     }
 
     /// Nothing works on it any more, and it has not ended.
@@ -152,7 +160,7 @@ impl Attempts {
         state.ended.remove(key);
         state.owed.remove(key);
         drop(state);
-        self.0.files.remove(key)
+        self.0.files.remove(&key.to_string())
     }
 
     /// Says what there was no room for before.
@@ -196,6 +204,41 @@ impl State {
                 return;
             }
             self.owed.remove(&key);
+        }
+    }
+}
+
+/// Held by whoever works on an attempt: dropped, nothing works on it any more. If that is because of a panic the attempt has
+/// ended with it, so that the primary server hears of it, and the next one of its job need not wait.
+pub(super) struct Entry {
+    attempts: Attempts,
+    key: Key,
+    is_over: bool,
+}
+
+impl Entry {
+    /// See [`Attempts::end`].
+    pub(super) fn end(mut self, ended: Ended) -> io::Result<()> {
+        self.is_over = true;
+        self.attempts.end(self.key, ended)
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        if std::thread::panicking() {
+            let cause = "the client's program has failed while it worked on the attempt, which is a defect: please report it \
+                         with what the program has said";
+            let outcome = Outcome { kind: Kind::Defect.into(), cause: cause.into(), ..Outcome::default() };
+            let ended =
+                Ended { attempt: Some(self.key.attempt()), outcome: Some(outcome), ..Ended::default() };
+            // What cannot be kept is said all the same, and nobody is there who could be told.
+            let _ = self.attempts.end(self.key, ended);
+        } else {
+            self.attempts.leave(&self.key);
         }
     }
 }

@@ -72,6 +72,7 @@ fn words(report: &Report) -> String {
         What::Ended(ended) => format!("ended {}", of(ended.attempt.as_ref())),
         What::Progress(progress) => format!("progress {}", of(progress.attempt.as_ref())),
         What::Committed(_) => "committed".into(),
+        What::Upkept(_) => "upkept".into(),
     }
 }
 
@@ -129,6 +130,26 @@ fn a_later_attempt_waits_for_the_earlier_one_and_an_earlier_one_is_not_begun() {
     lab.heard();
     assert!(matches!(lab.attempts.begin(key(1, 1, 1)), Begin::Known));
     assert!(lab.heard().is_empty());
+}
+
+#[test]
+fn what_ends_by_a_panic_has_ended() {
+    let lab = lab();
+    lab.begin(key(1, 1, 1));
+    let (_, earlier) = lab.begin(key(1, 1, 2));
+    lab.heard();
+    let entry = lab.attempts.entry(key(1, 1, 1));
+    let work = std::panic::AssertUnwindSafe(move || {
+        let _entry = entry;
+        panic!("a defect");
+    });
+    std::panic::catch_unwind(work).unwrap_err();
+    assert!(earlier[0].is_cancelled(), "the next need not wait");
+    assert_eq!(lab.heard(), ["ended 1.1"]);
+    assert_eq!(lab.attend(), ["present 1.1 1.2", "ended 1.1"]);
+    // One that is only dropped has not ended, but nothing works on it.
+    drop(lab.attempts.entry(key(1, 1, 2)));
+    assert_eq!(lab.attend(), ["present 1.1", "ended 1.1"]);
 }
 
 #[test]

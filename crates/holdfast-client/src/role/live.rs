@@ -7,13 +7,13 @@ use holdfast_link::net::handle::Watch;
 use holdfast_link::net::status;
 use holdfast_proto::services::outcome::Kind;
 use holdfast_proto::services::{self, Counts, Ended, Image, Outage, Outcome, Phase, Progress as Report};
-use holdfast_types::Fault;
+use holdfast_types::{Fault, sanitise};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::key::Key;
 use super::outcome::Failed;
-use super::text::cut;
+use super::text::{cut, cut_to};
 use crate::progress::{Progress, Watcher};
 
 /// Faults that are told with an end, and bytes of them: an end is kept in memory until it is settled.
@@ -21,6 +21,8 @@ const FAULTS_MAX: usize = 1_000;
 const FAULT_BYTES_MAX: usize = 1 << 20;
 /// Outages that are told.
 const OUTAGES_MAX: usize = 16;
+/// Bytes of what is told of where it is.
+const CURRENT_MAX: usize = 1 << 10;
 /// Notes that are told with an end.
 const NOTES_MAX: usize = 16;
 
@@ -48,6 +50,8 @@ pub(super) struct Live {
     key: Key,
     pub(super) progress: Progress,
     phase: Mutex<Phase>,
+    /// What it does or waits for, if that is not at a path.
+    doing: Mutex<String>,
     /// The phase is another.
     pub(super) changed: Notify,
     session: Mutex<Option<Watch>>,
@@ -88,6 +92,7 @@ impl Live {
             key,
             progress: Progress::default(),
             phase: Mutex::new(Phase::Connect),
+            doing: Mutex::default(),
             changed: Notify::new(),
             session: Mutex::default(),
             unreached: Mutex::default(),
@@ -100,7 +105,22 @@ impl Live {
     /// A phase begins.
     pub(super) fn begin(&self, phase: Phase) {
         *self.phase.lock() = phase;
+        self.does("");
+    }
+
+    /// What it does or waits for from now on, within its phase; nothing that is to be said, if it is empty.
+    pub(super) fn does(&self, text: &str) {
+        cut_to(&sanitise(text.as_bytes()), CURRENT_MAX).clone_into(&mut self.doing.lock());
         self.changed.notify_one();
+    }
+
+    /// What it does, or the path at which it has been for longest.
+    fn current(&self) -> String {
+        let doing = self.doing.lock().clone();
+        match self.progress.places.longest() {
+            Some(path) if doing.is_empty() => cut_to(&sanitise(&path), CURRENT_MAX).to_owned(),
+            _ => doing,
+        }
     }
 
     /// The phase. A backup scans until the first byte is read.
@@ -195,7 +215,7 @@ impl Live {
             bytes_resent,
             files_expected: self.progress.files_expected.load(Relaxed),
             bytes_expected: self.progress.bytes_expected.load(Relaxed),
-            current: String::new(),
+            current: self.current(),
             checkpoints: self.progress.checkpoints.load(Relaxed),
             outages: self.outages(),
         }
@@ -277,6 +297,22 @@ mod tests {
         assert_eq!(live.report().phase, i32::from(Phase::Transfer));
         live.committing();
         assert_eq!(live.phase(), Phase::Commit);
+    }
+
+    #[test]
+    fn where_it_is_or_what_it_waits_for_is_told() {
+        let live = Live::new(key(1, 1, 1));
+        assert_eq!(live.report().current, "");
+        let place = live.progress.places.new_thread();
+        place.at(b"/srv/new\nline", b"hangs");
+        assert_eq!(live.report().current, "/srv/new\\nline/hangs");
+        place.at(&[1; 2_000], b"");
+        assert_eq!(live.report().current.len(), CURRENT_MAX);
+        live.does("waits");
+        assert_eq!(live.report().current, "waits");
+        live.begin(Phase::Scan);
+        place.nowhere();
+        assert_eq!(live.report().current, "");
     }
 
     #[test]

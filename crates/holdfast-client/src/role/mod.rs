@@ -5,8 +5,12 @@
 //! |---|---|
 //! | `attempts` | what runs here, and what is said of it? |
 //! | `key` | which attempt, and is it before another? |
+//! | `kept` | what must outlive the process, and how does it? |
 //! | `ended` | which ends has the primary server not stored yet? |
 //! | `work` | how is one attempt worked on? |
+//! | `around` | when do the policy's commands run, and what does their failure mean? |
+//! | `owed` | which commands `after` must run yet? |
+//! | `settle` | who runs those of attempts that were lost? |
 //! | `request` | what does an order say, and does it make sense? |
 //! | `connect` | how is the media server reached? |
 //! | `live` | how far is an attempt, and how did it end? |
@@ -18,18 +22,22 @@
 //! | `enroll` | how does a host become one of a site? |
 //! | `text` | how long may a text be? |
 
+mod around;
 mod attempts;
 mod command;
 mod connect;
 mod ended;
 mod enroll;
 mod group;
+mod kept;
 mod key;
 mod live;
 mod local;
 mod outcome;
 mod output;
+mod owed;
 mod request;
+mod settle;
 mod stop;
 mod text;
 mod work;
@@ -55,6 +63,7 @@ use tokio::time::timeout;
 use attempts::{Attempts, Begin};
 use ended::EndedFiles;
 use key::Key;
+use owed::{OwedFiles, Owing};
 use work::Work;
 
 pub use enroll::{Error as EnrollError, enroll};
@@ -123,7 +132,9 @@ pub async fn run(
     let _lock = lock.ok_or_else(|| Error::InUse(options.state.clone()))?;
     let ended = EndedFiles::open(options.state.join("attempts")).map_err(in_state)?;
     let (attempts, wrong) = Attempts::open(ended, options.program.clone()).map_err(in_state)?;
-    wrong.iter().for_each(|wrong| notes.say(wrong));
+    let owed = OwedFiles::open(options.state.join("after")).map_err(in_state)?;
+    let (owing, spoilt) = Owing::open(owed).map_err(in_state)?;
+    wrong.iter().chain(&spoilt).for_each(|wrong| notes.say(wrong));
     let files = StateFiles::new(&options.state);
     let (enrolled, lacking) = Enrolled::start(&files, &options.program, settings(&options))?;
     lacking.iter().for_each(|lacking| notes.say(&lacking.to_string()));
@@ -136,17 +147,19 @@ pub async fn run(
     let link = Arc::clone(&enrolled.link);
     let socket = local::serve(&options.state, Arc::clone(&link), primary.clone()).map_err(in_state)?;
     notes.say(&format!("{} of the site {} is ready", enrolled.identity.host(), enrolled.identity.site()));
-    let mut role = Role::new(&enrolled, attempts, notes);
+    let mut role = Role::new(&enrolled, attempts, owing.clone(), notes);
     let (notes, paying) = (Arc::clone(&role.notes), role.attempts.clone().keep_paying());
+    let mut settling = JoinSet::new();
     tokio::select! {
         () = attend::keep(&link, &primary, &mut role) => {}
         () = socket => {}
         () = keep_renewed(&enrolled, primary.clone(), &*notes) => {}
         () = turn_away(&link) => {}
         () = paying => {}
+        () = settle::keep_settling(owing, Arc::clone(&notes), &mut settling) => {}
         () = shutdown => {}
     }
-    role.leave().await;
+    role.leave(settling).await;
     link.drain(DRAIN_MAX).await;
     Ok(())
 }
@@ -201,6 +214,7 @@ struct Role {
     link: Arc<Link>,
     site: String,
     attempts: Attempts,
+    owing: Owing,
     notes: Arc<dyn Notes>,
     works: JoinSet<()>,
     is_attending: bool,
@@ -209,11 +223,12 @@ struct Role {
 }
 
 impl Role {
-    fn new(enrolled: &Enrolled, attempts: Attempts, notes: Arc<dyn Notes>) -> Self {
+    fn new(enrolled: &Enrolled, attempts: Attempts, owing: Owing, notes: Arc<dyn Notes>) -> Self {
         Self {
             link: Arc::clone(&enrolled.link),
             site: enrolled.identity.site().to_owned(),
             attempts,
+            owing,
             notes,
             works: JoinSet::new(),
             is_attending: false,
@@ -230,8 +245,10 @@ impl Role {
         match self.attempts.begin(key) {
             Begin::Work(stop, earlier) => {
                 let (link, site) = (Arc::clone(&self.link), self.site.clone());
-                let (attempts, notes) = (self.attempts.clone(), Arc::clone(&self.notes));
-                self.works.spawn(Work { link, site, attempts, notes, key, start, stop, earlier }.run());
+                let (attempts, owing) = (self.attempts.clone(), self.owing.clone());
+                let (notes, entry) = (Arc::clone(&self.notes), self.attempts.entry(key));
+                let work = Work { link, site, attempts, entry, owing, notes, key, start, stop, earlier };
+                self.works.spawn(work.run());
             }
             Begin::Known => {}
             Begin::Full => self.notes.say("too many attempts run on this host: an order was not taken up"),
@@ -248,13 +265,18 @@ impl Role {
         }
     }
 
-    /// Has all attempts leave off. Those that do not in time are dropped, and their commands are killed.
-    async fn leave(&mut self) {
+    /// Has all attempts leave off, and commands that are being settled end. Those that do not in time are dropped, and their
+    /// commands are killed.
+    async fn leave(&mut self, mut settling: JoinSet<()>) {
         self.attempts.stop();
-        let all = async { while self.works.join_next().await.is_some() {} };
+        let all = async {
+            while self.works.join_next().await.is_some() {}
+            while settling.join_next().await.is_some() {}
+        };
         if timeout(LEAVE_MAX, all).await.is_err() {
             self.notes.say("some attempts did not leave off in time");
             self.works.shutdown().await;
+            settling.shutdown().await;
         }
     }
 }
@@ -265,6 +287,7 @@ impl Attendant for Role {
     }
 
     fn accepted(&mut self) {
+        self.owing.attends(true);
         if !std::mem::replace(&mut self.is_attending, true) {
             self.notes.say("the primary server has taken this host's attendance");
         }
@@ -276,11 +299,13 @@ impl Attendant for Role {
             Some(What::Cancel(cancel)) => {
                 if let Some(key) = Key::of(cancel.attempt.as_ref()) {
                     self.attempts.cancel(&key);
+                    self.owing.over(&key.job);
                 }
             }
             Some(What::Settled(settled)) => {
                 if let Some(key) = Key::of(settled.attempt.as_ref()) {
                     self.settled(key).await;
+                    self.owing.over(&key.job);
                 }
             }
             // An order of a later version: it is repeated, and what it is for shows as not begun. Vaults are not a client's.
@@ -290,6 +315,7 @@ impl Attendant for Role {
 
     fn ended(&mut self, why: &str) {
         self.attempts.silent();
+        self.owing.attends(false);
         if std::mem::replace(&mut self.is_attending, false) {
             self.notes.say(&format!("the primary server is out of reach: {why}"));
         } else if self.why != why {

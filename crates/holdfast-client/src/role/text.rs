@@ -5,9 +5,14 @@ pub(super) const MAX: usize = 4 << 10;
 
 /// The beginning.
 pub(super) fn cut(mut text: String) -> String {
-    let end = (0..=text.len().min(MAX)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    text.truncate(end);
+    text.truncate(cut_to(&text, MAX).len());
     text
+}
+
+/// The beginning, of at most so many bytes.
+pub(super) fn cut_to(text: &str, most: usize) -> &str {
+    let end = (0..=text.len().min(most)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    &text[..end]
 }
 
 /// The end, of at most so many bytes.

@@ -1,5 +1,6 @@
 //! One attempt, from its order to its end: the commands before and after, the backup or the restore between them, and what is
-//! said meanwhile. How the media server is reached is [`connect`](super::connect)'s business.
+//! said meanwhile. How the media server is reached is [`connect`](super::connect)'s business, how the commands are run that of
+//! [`around`](super::around).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,18 +9,15 @@ use holdfast_link::net::clock::after;
 use holdfast_link::net::link::Link;
 use holdfast_proto::services::media_client::MediaClient;
 use holdfast_proto::services::outcome::Kind;
-use holdfast_proto::services::{
-    Backup, Command, Phase, Progress as Report, Restore, Start, start::Work as What,
-};
-use holdfast_types::Fault;
+use holdfast_proto::services::{Backup, Phase, Progress as Report, Restore, Start, start::Work as What};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
-use super::attempts::Attempts;
-use super::command::{self, Told};
+use super::attempts::{Attempts, Entry};
 use super::key::Key;
 use super::live::{Live, Made};
 use super::outcome::Failed;
+use super::owed::{Holding, Owing};
 use super::stop::{Stop, Why};
 use super::{Notes, request};
 use crate::network;
@@ -40,6 +38,8 @@ pub(super) struct Work {
     pub(super) link: Arc<Link>,
     pub(super) site: String,
     pub(super) attempts: Attempts,
+    pub(super) entry: Entry,
+    pub(super) owing: Owing,
     pub(super) notes: Arc<dyn Notes>,
     pub(super) key: Key,
     pub(super) start: Start,
@@ -60,11 +60,12 @@ impl Work {
             Ok(made) => Ok(made),
             Err(failed) => match failed.because(self.stop.why(), &live.trouble()) {
                 Some(failed) => Err(failed),
-                None => return self.attempts.leave(&self.key),
+                // It is left.
+                None => return,
             },
         };
-        let (ended, attempts, key) = (live.ended(result), self.attempts.clone(), self.key);
-        let kept = tokio::task::spawn_blocking(move || attempts.end(key, ended)).await;
+        let (ended, entry, key) = (live.ended(result), self.entry, self.key);
+        let kept = tokio::task::spawn_blocking(move || entry.end(ended)).await;
         if let Ok(Err(error)) = kept {
             self.notes.say(&format!("the end of the attempt {key} is lost if this process is: {error}"));
         }
@@ -93,18 +94,43 @@ impl Work {
     }
 
     async fn work(&self, live: &Arc<Live>) -> Result<Made, Failed> {
-        for earlier in &self.earlier {
-            tokio::select! {
-                () = earlier.cancelled() => {}
-                () = self.stop.wait() => return Err(self.stopped(live)),
-            }
+        for earlier in self.earlier.iter().filter(|earlier| !earlier.is_cancelled()) {
+            // It may hang in a system call, in which nobody can stop it.
+            live.does("waits until the older attempt has ended");
+            let key = self.key;
+            self.notes.say(&format!(
+                "the attempt {key} waits until an older one of its job has ended on this host"
+            ));
+            self.wait_for(earlier, live).await?;
         }
+        let holding = self.hold(live).await?;
+        live.does("");
         match &self.start.work {
-            Some(What::Backup(backup)) => self.backup(backup, live).await,
+            Some(What::Backup(backup)) => self.backup(backup, live, holding).await,
             Some(What::Restore(restore)) => self.restore(restore, live).await,
             None => Err(Failed::bad_order(
                 "the order is of a kind that this version does not know: update this host",
             )),
+        }
+    }
+
+    async fn wait_for(&self, over: &CancellationToken, live: &Live) -> Result<(), Failed> {
+        tokio::select! {
+            () = over.cancelled() => Ok(()),
+            () = self.stop.wait() => Err(self.stopped(live)),
+        }
+    }
+
+    /// Takes what is owed of the job, once nobody else sees to it.
+    async fn hold(&self, live: &Live) -> Result<Arc<Holding>, Failed> {
+        loop {
+            match self.owing.hold(self.key.job) {
+                Ok(holding) => return Ok(Arc::new(holding)),
+                Err(over) => {
+                    live.does("waits until the command after an older attempt has ended");
+                    self.wait_for(&over, live).await?;
+                }
+            }
         }
     }
 
@@ -113,7 +139,13 @@ impl Work {
         Failed::new(Kind::Cancelled, live.phase(), "told to end")
     }
 
-    async fn backup(&self, order: &Backup, live: &Arc<Live>) -> Result<Made, Failed> {
+    /// Backs up. However that ends, what was begun on this host, by this attempt or by one that was lost, is ended.
+    async fn backup(&self, order: &Backup, live: &Arc<Live>, holding: Arc<Holding>) -> Result<Made, Failed> {
+        let stored = self.around(order, live, &holding).await;
+        self.undo(holding, stored, live).await
+    }
+
+    async fn around(&self, order: &Backup, live: &Arc<Live>, holding: &Arc<Holding>) -> Result<Made, Failed> {
         let request = request::backup(order)?;
         self.check_ticket()?;
         let client = self.connect(live).await?;
@@ -121,7 +153,7 @@ impl Work {
             return Err(self.stopped(live));
         }
         let begun = match &order.before {
-            Some(before) => self.before(before, live).await,
+            Some(before) => self.before(before, order.after.as_ref(), live, holding).await,
             None => Ok(()),
         };
         let stored = match begun {
@@ -129,8 +161,8 @@ impl Work {
             Err(failed) => Err(failed),
         };
         match &order.after {
-            // What the command before has begun is to be ended, whatever came between; else nothing runs for a job that is over.
-            Some(after) if order.before.is_some() || self.stop.why().is_none() => {
+            // It undoes nothing, so nothing runs for a job that is over.
+            Some(after) if order.before.is_none() && !holding.owes() && self.stop.why().is_none() => {
                 self.after(after, stored, live).await
             }
             _ => stored,
@@ -145,42 +177,6 @@ impl Work {
             Ok(attempt) if Key::of(Some(&attempt)) == Some(self.key) => Ok(()),
             _ => Err(Failed::bad_order("the order's ticket is for something else")),
         }
-    }
-
-    async fn before(&self, before: &Command, live: &Live) -> Result<(), Failed> {
-        live.begin(Phase::Before);
-        let job = self.key.job.to_string();
-        let told = Told { job: &job, phase: "before", status: 0 };
-        match command::run(before, &told, self.stop.wait()).await {
-            Err(cause) if before.failure_stops => Err(Failed::new(Kind::CommandFailed, Phase::Before, cause)),
-            Err(cause) => {
-                report(live, before, cause);
-                Ok(())
-            }
-            Ok(()) => Ok(()),
-        }
-    }
-
-    /// The image is there, or is not: that is not undone by this.
-    async fn after(
-        &self,
-        after: &Command,
-        stored: Result<Made, Failed>,
-        live: &Live,
-    ) -> Result<Made, Failed> {
-        live.begin(Phase::After);
-        let job = self.key.job.to_string();
-        let counts = live.report().counts.unwrap_or_default();
-        let status = match &stored {
-            Ok(made) if made.kind(made.counts.as_ref().unwrap_or(&counts)) == Kind::Done => 0,
-            Ok(_) => 1,
-            Err(_) => 2,
-        };
-        // It is not cancelled: it is what ends the job's work on this host. If the process stops it is killed in the end.
-        let told = Told { job: &job, phase: "after", status };
-        let Err(cause) = command::run(after, &told, std::future::pending()).await else { return stored };
-        report(live, after, cause);
-        stored.map(|made| Made { is_partly: made.is_partly || after.failure_stops, ..made })
     }
 
     async fn store(
@@ -219,10 +215,4 @@ impl Work {
         let end = live.session().and_then(|session| session.end());
         done.map_err(|error| Failed::of(&error, end.as_ref(), live.phase(), &self.start.media))
     }
-}
-
-/// Lists the failure of a command with the job.
-fn report(live: &Live, command: &Command, cause: String) {
-    use crate::progress::Watcher;
-    live.fault(&Fault { path: command.run.clone().into_bytes(), reason: cause });
 }

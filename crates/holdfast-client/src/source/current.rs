@@ -15,6 +15,7 @@ use super::select::Selector;
 use super::stat::stat_at;
 use super::tree::RootTree;
 use super::walk::Found;
+use crate::places::Place;
 
 /// What a walk wants in a directory.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +57,7 @@ pub(super) struct Visit<'a> {
     pub(super) owners: &'a mut Owners,
     /// The path of the directory, empty for `/`.
     pub(super) path: &'a mut Vec<u8>,
+    pub(super) place: &'a Place,
     pub(super) entries: &'a mut Vec<Found>,
     pub(super) faults: &'a mut Vec<Fault>,
 }
@@ -74,6 +76,7 @@ impl Current {
         if !is_wanted {
             return self.pass_by(index, node);
         }
+        to.place.at(self.directory.path(), name);
         // Stating a place where something is mounted on demand mounts it, as entering would. Else it stays as it is.
         let automount = if to.selector.one_file_system { AtFlags::NO_AUTOMOUNT } else { AtFlags::empty() };
         let stat = match stat_at(self.directory.as_fd(), name, automount) {

@@ -63,6 +63,7 @@ impl Walk {
         if self.path.len() > self.path_max {
             return Err(ReadFault::Deep);
         }
+        self.place.at(named(&self.path), b"");
         let fd = self.open(parent, name, &mut scope)?;
         let id = stat_fd(fd.as_fd())?.id();
         if stated.is_some_and(|stated| !stated.is_still(id.ino, id.dev)) {

@@ -21,6 +21,7 @@ use super::roots::Root;
 use super::select::Selector;
 use super::stat::stat_fd;
 use super::tree::RootTree;
+use crate::places::Place;
 use holdfast_format::manifest::DIRECTORY_MAX;
 use holdfast_types::{Fault, Metadata};
 
@@ -66,6 +67,7 @@ pub struct Walk {
     pub(super) names: Names,
     pub(super) buffer: Vec<u8>,
     started: bool,
+    pub(super) place: Place,
 }
 
 /// The path of a directory by the walk's own path, in which `/` is empty.
@@ -90,11 +92,23 @@ impl Walk {
             names: Names::default(),
             buffer: Vec::new(),
             started: false,
+            place: Place::default(),
         })
+    }
+
+    /// Says here where it is.
+    pub(crate) fn tell(&mut self, place: Place) {
+        self.place = place;
     }
 
     /// The next entries in order, or `None` when all has been walked. Never stops for what cannot be read.
     pub fn next_batch(&mut self) -> Option<Batch> {
+        let batch = self.find_batch();
+        self.place.nowhere();
+        batch
+    }
+
+    fn find_batch(&mut self) -> Option<Batch> {
         if !self.started {
             self.started = true;
             if let Some(batch) = self.start() {
@@ -155,6 +169,7 @@ impl Walk {
             tree: &self.tree,
             owners: &mut self.owners,
             path: &mut self.path,
+            place: &self.place,
             entries: &mut entries,
             faults: &mut self.faults,
         };

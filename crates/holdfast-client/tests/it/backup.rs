@@ -30,10 +30,14 @@ struct Hooked<'a> {
     before_reading: Hook<'a>,
     checkpoints: AtomicU64,
     asked_max: AtomicU64,
+    progress: &'a Progress,
+    /// Where the run was when it asked.
+    at: Mutex<Vec<Vec<u8>>>,
 }
 
 impl WriteDepot for Hooked<'_> {
     fn ask(&self, names: &[ChunkName]) -> Pending<Vec<bool>> {
+        self.at.lock().unwrap().extend(self.progress.places.longest());
         self.ingest.ask(names)
     }
 
@@ -79,6 +83,7 @@ struct Done {
     faults: Vec<Fault>,
     checkpoints: u64,
     asked_max: u64,
+    at: Vec<Vec<u8>>,
 }
 
 impl Lab {
@@ -105,11 +110,14 @@ impl Lab {
     }
 
     fn back_up_with<'a>(&'a self, parent: Option<&Done>, before_reading: impl FnOnce() + Send + 'a) -> Done {
+        let (progress, ears) = (Progress::default(), Ears::default());
         let depot = Hooked {
             ingest: self.vault.ingest().unwrap(),
             before_reading: Mutex::new(Some(Box::new(before_reading))),
             checkpoints: AtomicU64::new(0),
             asked_max: AtomicU64::new(0),
+            progress: &progress,
+            at: Mutex::default(),
         };
         let domain = Domain { chunker: self.vault.chunker(), naming: self.vault.naming().clone() };
         let local = LocalDepot(self.vault.clone());
@@ -122,7 +130,6 @@ impl Lab {
         let roots = normalise_roots(&[self.dir.path().to_owned()], Path::new("/")).unwrap();
         let selector =
             Selection { roots: vec![self.dir.path().to_owned()], ..Selection::default() }.compile().unwrap();
-        let (progress, ears) = (Progress::default(), Ears::default());
         let job = Job {
             depot: &depot,
             domain: &domain,
@@ -140,6 +147,7 @@ impl Lab {
             faults: ears.0.into_inner().unwrap(),
             checkpoints: depot.checkpoints.into_inner(),
             asked_max: depot.asked_max.into_inner(),
+            at: depot.at.into_inner().unwrap(),
         }
     }
 
@@ -348,4 +356,13 @@ fn what_cannot_be_read_whole_is_read_again_and_told_again() {
     let first = lab.back_up(None);
     assert_eq!(first.faults.len(), 1);
     assert_eq!(lab.back_up(Some(&first)).faults.len(), 1, "an image that lacks something says so each time");
+}
+
+#[test]
+fn the_file_that_is_being_read_is_told() {
+    let lab = Lab::new();
+    lab.write("large", &vec![1; 40 << 20]);
+    let done = lab.back_up(None);
+    let large = lab.path("large").into_os_string().into_encoded_bytes();
+    assert!(done.at.contains(&large), "{:?}", done.at);
 }

@@ -243,6 +243,7 @@ fn each_failure_of_the_media_server_ends_the_attempt_with_its_own_error() {
     );
     check(Status::resource_exhausted("no space"), DepotError::is_full, 1);
     check(Status::unavailable("stopping"), |error| matches!(error, DepotError::Unreachable { .. }), 1);
+    check(Status::unavailable("busy: later"), |error| matches!(error, DepotError::Busy { .. }), 1);
     check(Status::invalid_argument("no"), |error| matches!(error, DepotError::Refused { .. }), 1);
 }
 

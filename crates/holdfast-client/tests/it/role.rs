@@ -1,5 +1,7 @@
 //! The role of a client, from its enrolment to the end of its jobs, over real sessions on this host's loopback.
 
+mod afterwards;
+mod older;
 mod site;
 
 use std::os::unix::ffi::OsStrExt;

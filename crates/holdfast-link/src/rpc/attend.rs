@@ -2,6 +2,7 @@
 //! section 3). What they mean is the role's.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use holdfast_proto::services::primary_client::PrimaryClient;
@@ -24,7 +25,8 @@ const REPORTS_MAX: usize = 256;
 
 /// A role, as the primary server sees it.
 pub trait Attendant: Send {
-    /// A call begins: who is here, what runs, and all that is not settled. `reports` is for what happens from now on.
+    /// A call begins: who is here, what runs, and all that is not settled. `reports` is for what happens from now on; it has
+    /// room once the first of these is on its way, since a call that begins with anything else is refused.
     fn begin(&mut self, reports: Reports) -> Vec<Report>;
 
     /// The primary server has taken the call.
@@ -41,13 +43,15 @@ pub trait Attendant: Send {
 #[derive(Clone, Debug)]
 pub struct Reports {
     sender: mpsc::Sender<Report>,
+    /// Who is here was said.
+    is_open: Arc<AtomicBool>,
     session: Watch,
 }
 
 impl Reports {
     /// Says something that is said again if it is not settled, or is soon out of date. Whether there was room.
     pub fn say(&self, report: Report) -> bool {
-        self.sender.try_send(report).is_ok()
+        self.is_open.load(Ordering::Acquire) && self.sender.try_send(report).is_ok()
     }
 
     /// The session that it goes over.
@@ -79,7 +83,12 @@ async fn once(link: &Arc<Link>, primary: &Identity, attendant: &mut impl Attenda
     let channel = channel(session).await.map_err(|error| error.to_string())?;
     let mut client = PrimaryClient::new(channel).max_decoding_message_size(MESSAGE_MAX);
     let (sender, receiver) = mpsc::channel(REPORTS_MAX);
-    let first = attendant.begin(Reports { sender: sender.clone(), session: watch.clone() });
+    let is_open = Arc::new(AtomicBool::new(false));
+    let reports = Reports { sender: sender.clone(), is_open: Arc::clone(&is_open), session: watch.clone() };
+    let mut first = attendant.begin(reports).into_iter();
+    // There is room: until it is open nobody else says anything.
+    let is_said = first.next().is_some_and(|present| sender.try_send(present).is_ok());
+    is_open.store(is_said, Ordering::Release);
     let call = client.attend(ReceiverStream::new(receiver));
     let first = async {
         for report in first {

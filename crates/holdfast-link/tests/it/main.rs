@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // to fail is to panic
 
+mod attend;
 mod calls;
 mod grpc;
 mod routes;

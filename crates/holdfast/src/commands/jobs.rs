@@ -198,6 +198,9 @@ fn show(as_json: &bool, job: &Value) -> Result<Status> {
             out.line(format!("{title:<9}{}", word(key)))?;
         }
     }
+    if word("state") != "done" && !word("current").is_empty() {
+        out.line(format!("at       {}", word("current")))?;
+    }
     out.line(format!("attempts {}", number("attempts")))?;
     let seconds = job["seconds"].as_f64().unwrap_or_default();
     out.line(format!("took     {}", text::duration(Duration::from_secs_f64(seconds.max(0.0)))))?;

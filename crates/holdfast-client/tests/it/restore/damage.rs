@@ -145,6 +145,9 @@ struct Watched {
     seen: Mutex<Vec<Vec<String>>>,
     /// Groups are not where they were: their packs were cleaned up since they were looked up.
     moved: bool,
+    progress: Arc<Progress>,
+    /// Where the run was when a chunk was asked for.
+    at: Mutex<Vec<Vec<u8>>>,
 }
 
 impl NodeSource for Watched {
@@ -170,6 +173,7 @@ impl ReadDepot for Watched {
     }
 
     fn chunk(&self, name: &ChunkName, length: u32) -> Result<Bytes, DepotError> {
+        self.at.lock().unwrap().extend(self.progress.places.longest());
         self.vault.chunk(name, length)
     }
 }
@@ -190,6 +194,8 @@ fn a_file_has_no_name_until_it_is_whole() {
         directory: target.path().to_owned(),
         seen: Mutex::default(),
         moved: false,
+        progress: Arc::default(),
+        at: Mutex::default(),
     };
     for overwrite in [Overwrite::Refuse, Overwrite::Always] {
         watched.seen.lock().unwrap().clear();
@@ -215,9 +221,12 @@ fn what_a_clean_up_has_moved_meanwhile_is_found() {
         directory: target.path().to_owned(),
         seen: Mutex::default(),
         moved: true,
+        progress: Arc::default(),
+        at: Mutex::default(),
     };
-    let (ears, progress, options) = (Ears::default(), Progress::default(), to(target.path()));
-    restore::run(&watched, root, &[b"/r".to_vec()], &[], &options, &progress, &ears).unwrap();
+    let (ears, options) = (Ears::default(), Options { threads: 1, ..to(target.path()) });
+    restore::run(&watched, root, &[b"/r".to_vec()], &[], &options, &watched.progress, &ears).unwrap();
+    assert!(watched.at.lock().unwrap().contains(&b"/r/large".to_vec()), "where it is is told");
     assert!(ears.heard().is_empty(), "{:?}", ears.heard());
     assert_eq!(fs::read(target.path().join("r/s")).unwrap(), b"small");
     assert_eq!(fs::metadata(target.path().join("r/large")).unwrap().size(), 300);

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -94,6 +95,40 @@ impl Client {
     }
 }
 
+/// Where the state of a client is whose process is [`Process`].
+const PROCESS: &str = "HOLDFAST_TEST_CLIENT";
+
+/// A client's process that is one, so that it can be killed. It is this program, told to run one test.
+pub(crate) struct Process(std::process::Child);
+
+impl Process {
+    /// As no process can see it come.
+    pub(crate) fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What runs in a [`Process`], if this is one.
+pub(crate) async fn be_a_process() {
+    if let Some(state) = std::env::var_os(PROCESS) {
+        let ran = role::run(options(state.into()), Arc::new(Quiet), std::future::pending()).await;
+        // Nothing tells it to end: whichever way it did, that is why.
+        assert!(ran.is_err() && ran.is_ok(), "the role has ended: {ran:?}");
+    }
+}
+
+fn options(state: PathBuf) -> Options {
+    Options { state, listen: Vec::new(), session_memory: None, program: "holdfast test".into() }
+}
+
 pub(crate) struct Site {
     authority: Authority,
     office: Arc<Office>,
@@ -154,15 +189,21 @@ impl Site {
         role::enroll(&self.state(), Role::Client, &self.places(), &token, name).await.unwrap();
     }
 
+    /// A client in a process of its own. `test` is the name of the test that calls [`be_a_process`].
+    pub(crate) fn process(&self, test: &str) -> Process {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args([test, "--exact"]).env(PROCESS, self.state());
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        Process(command.spawn().unwrap())
+    }
+
     pub(crate) fn client(&self) -> Client {
+        self.client_that_tells(Quiet)
+    }
+
+    pub(crate) fn client_that_tells(&self, notes: impl Notes + 'static) -> Client {
         let (shutdown, stopped) = oneshot::channel::<()>();
-        let options = Options {
-            state: self.state(),
-            listen: Vec::new(),
-            session_memory: None,
-            program: "holdfast test".into(),
-        };
-        let running = tokio::spawn(role::run(options, Arc::new(Quiet), async {
+        let running = tokio::spawn(role::run(options(self.state()), Arc::new(notes), async {
             let _ = stopped.await;
         }));
         Client { shutdown, running }
@@ -226,7 +267,12 @@ impl Site {
 
     /// Waits until the file of an end is there, or is not.
     pub(crate) async fn until_kept(&self, number: usize) {
-        let directory = self.state().join("attempts");
+        self.until_files("attempts", number).await;
+    }
+
+    /// Waits until there are so many files in a directory of the client's state.
+    pub(crate) async fn until_files(&self, directory: &str, number: usize) {
+        let directory = self.state().join(directory);
         let begun = std::time::Instant::now();
         while std::fs::read_dir(&directory).unwrap().count() != number {
             assert!(begun.elapsed() < PATIENCE);
