@@ -152,10 +152,6 @@ pub(super) async fn make(State(api): State<Api>, who: Who, Json(make): Json<Make
         }
         _ => return Err(Trouble::bad("a job is a backup or a restore", "docs/api.md has both")),
     };
-    let by = match &who {
-        Who::Operator => "an operator".to_owned(),
-        Who::Host(host) => format!("somebody on {}", host.host()),
-    };
     let wish = Wish {
         label: make.name.unwrap_or_else(|| client.clone()),
         client,
@@ -163,7 +159,7 @@ pub(super) async fn make(State(api): State<Api>, who: Who, Json(make): Json<Make
         priority: 0,
         work: Work::asked(what),
         media,
-        why: format!("asked for by {by}"),
+        why: format!("asked for by {}", who.by()),
         mark: None,
     };
     let made = api.ask(|answer| Command::Make(vec![wish], answer)).await??;
@@ -185,7 +181,7 @@ async fn known_client(api: &Api, client: &str) -> Result<(), Trouble> {
 fn checked(mut backup: Backup, who: &Who) -> Result<Backup, Trouble> {
     (backup.before, backup.after) = (None, None);
     // Sharing is a policy's choice, since it tells clients what others have.
-    backup.shared &= *who == Who::Operator;
+    backup.shared &= matches!(who, Who::Operator(_));
     let lists = [&backup.paths, &backup.excludes];
     let is_long =
         lists.iter().any(|list| list.len() > PATHS_MAX || list.iter().any(|item| item.len() > PATH_MAX));
