@@ -10,7 +10,7 @@ mod who;
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, OriginalUri, Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -30,6 +30,8 @@ pub(crate) use who::{Operator, Who};
 
 /// Bytes of a request's body.
 const BODY_MAX: usize = 4 << 20;
+/// Before the path of every request.
+const BASE: &str = "/api/v1";
 /// In `cache-control`, of an answer that nobody may keep.
 const NO_STORE: &str = "no-store";
 
@@ -191,7 +193,7 @@ pub(crate) fn router(api: Api) -> Router {
         .layer(middleware::from_fn_with_state(api.clone(), note))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(api);
-    Router::new().nest("/api/v1", v1)
+    Router::new().nest(BASE, v1)
 }
 
 async fn nothing() -> Trouble {
@@ -204,9 +206,8 @@ async fn note(State(api): State<Api>, request: Request, next: Next) -> Response 
         Some(who @ Who::Operator(_)) if !is_question(request.method()) => who.by(),
         _ => return next.run(request).await,
     };
-    // Of the path as it was asked for, not as it is routed.
-    let path = request.extensions().get::<OriginalUri>().map_or(request.uri(), |uri| &uri.0).path();
-    let what = format!("{} {path}", request.method());
+    // The router has taken the base path off.
+    let what = format!("{} {BASE}{}", request.method(), request.uri().path());
     let response = next.run(request).await;
     api.notes.say(&format!("{by}: {what}: {}", response.status().as_u16()));
     response

@@ -199,22 +199,8 @@ impl Api {
         let token: OperatorToken =
             text.parse().map_err(|error| Trouble::nobody(format!("{error}"), NEW_TOKEN))?;
         let row = self.catalog.operator(&token.id().to_string()).await?;
-        // Who does not know the secret learns nothing else.
-        let Some(row) = row.filter(|row| is_secret(&row.token.secret, &token)) else {
-            return Err(Trouble::nobody(
-                format!("the site {} does not know this operator's token", self.here.site()),
-                NEW_TOKEN,
-            ));
-        };
         let now = crate::day_millis();
-        if row.revoked.is_some() {
-            let cause = format!("the token of the operator {} was revoked", row.token.name);
-            return Err(Trouble::nobody(cause, NEW_TOKEN));
-        }
-        if now >= row.token.expires {
-            let cause = format!("the token of the operator {} has expired", row.token.name);
-            return Err(Trouble::nobody(cause, NEW_TOKEN));
-        }
+        let row = judge(row, &token, self.here.site(), now)?;
         if row.used.is_none_or(|used| now.saturating_sub(used) >= USED_EVERY) {
             // It is for people to look at: a request does not fail for it.
             let _ = self.catalog.used_operator(&row.token.id, now).await;
@@ -234,7 +220,74 @@ impl Api {
     }
 }
 
+/// The token's row, if the token is good now.
+fn judge(
+    row: Option<OperatorRow>,
+    token: &OperatorToken,
+    site: &str,
+    now: u64,
+) -> Result<OperatorRow, Trouble> {
+    // Who does not know the secret learns nothing else.
+    let Some(row) = row.filter(|row| is_secret(&row.token.secret, token)) else {
+        return Err(Trouble::nobody(
+            format!("the site {site} does not know this operator's token"),
+            NEW_TOKEN,
+        ));
+    };
+    let no_more = if row.revoked.is_some() {
+        "was revoked"
+    } else if now >= row.token.expires {
+        "has expired"
+    } else {
+        return Ok(row);
+    };
+    Err(Trouble::nobody(format!("the token of the operator {} {no_more}", row.token.name), NEW_TOKEN))
+}
+
 /// Compares in a time that does not depend on where they differ.
 fn is_secret(kept: &str, token: &OperatorToken) -> bool {
     Fingerprint::try_from(kept.to_owned()).is_ok_and(|kept| kept.is(&token.hidden()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token() -> OperatorToken {
+        OperatorToken::draw("lab", SystemTime::now(), Fingerprint([3; 32])).unwrap()
+    }
+
+    fn row(token: &OperatorToken) -> OperatorRow {
+        let (secret, name) = (token.hidden().to_string(), "alice".to_owned());
+        let token = NewOperator { secret, name, created: 10, expires: 100, ..NewOperator::default() };
+        OperatorRow { token, ..OperatorRow::default() }
+    }
+
+    #[test]
+    fn a_token_is_good_until_it_expires_or_is_taken_back_and_for_who_knows_its_secret() {
+        let (token, other) = (self::token(), self::token());
+        let cause = |row, token, now| judge(row, token, "lab", now).map_err(|trouble| trouble.cause);
+        assert_eq!(cause(Some(row(&token)), &token, 99), Ok(row(&token)));
+        assert!(cause(Some(row(&token)), &token, 100).unwrap_err().ends_with("alice has expired"));
+        let revoked = OperatorRow { revoked: Some(50), ..row(&token) };
+        assert!(cause(Some(revoked.clone()), &token, 60).unwrap_err().ends_with("alice was revoked"));
+        // Who only guesses is told the same whatever there is.
+        let unknown = "the site lab does not know this operator's token";
+        for row in [None, Some(row(&token)), Some(revoked)] {
+            assert_eq!(cause(row, &other, 60).unwrap_err(), unknown);
+        }
+        let damaged = NewOperator { secret: "no hash".into(), ..row(&token).token };
+        let damaged = OperatorRow { token: damaged, ..OperatorRow::default() };
+        assert_eq!(cause(Some(damaged), &token, 60).unwrap_err(), unknown);
+    }
+
+    #[test]
+    fn names_are_for_logs_and_are_no_ids() {
+        for good in ["alice", "alice@example.org", "ci-1", "0123456789abcde"] {
+            assert!(checked(good.into()).is_ok(), "{good}");
+        }
+        for bad in ["", "a b", "a\n", "0123456789abcdef", &"a".repeat(65)] {
+            assert!(checked(bad.into()).is_err(), "{bad:?}");
+        }
+    }
 }
