@@ -1,4 +1,4 @@
-//! What a primary server keeps: hosts, policies, jobs with their events, images; in one SQLite database. It stores and finds,
+//! What a primary server keeps: hosts, operators, policies, jobs with their events, images; in one SQLite database. It stores and finds,
 //! and decides nothing: what the texts of a row mean is its callers' business. It does not hold lists of files: those are
 //! manifests in the vault.
 //!
@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`open`](Catalog::open) | which file, how is it made durable, and is it whole? |
 //! | `schema` | which tables are there, and how does an older catalog come by them? |
-//! | `hosts`, `policies`, `images`, `answers` | one kind of row each |
+//! | `hosts`, `operators`, `policies`, `images`, `answers` | one kind of row each |
 //! | `jobs` | jobs and their events, which are only written together |
 //! | `value` | numbers that SQLite has no type for |
 //!
@@ -19,6 +19,7 @@ mod images;
 mod incarnation;
 mod jobs;
 mod open;
+mod operators;
 mod policies;
 mod schema;
 mod value;
@@ -29,6 +30,7 @@ pub use crate::error::{Error, Result};
 pub use crate::hosts::{HostRow, HostSeen};
 pub use crate::images::{ImageFilter, ImageRow};
 pub use crate::jobs::{EventRow, JobFilter, JobRow, NewEvent, NewJob};
+pub use crate::operators::{Kept, NewOperator, OperatorRow};
 pub use crate::policies::PolicyRow;
 
 /// No question is answered with more rows than this, so that no answer fills the memory.

@@ -18,6 +18,8 @@ pub struct PolicyRow {
     pub text: String,
     /// When this text was applied.
     pub applied: u64,
+    /// Who applied it; empty if that was not kept.
+    pub by: String,
 }
 
 impl Catalog {
@@ -27,12 +29,14 @@ impl Catalog {
         for policy in policies {
             // Not "OR REPLACE": that deletes the old row, and its marks with it.
             sqlx::query(
-                "INSERT INTO policies (name, text, applied) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (name) DO UPDATE SET text = excluded.text, applied = excluded.applied",
+                "INSERT INTO policies (name, text, applied, applied_by) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (name) DO UPDATE SET text = excluded.text, applied = excluded.applied,
+                     applied_by = excluded.applied_by",
             )
             .bind(&policy.name)
             .bind(&policy.text)
             .bind(stored(policy.applied, "the time when a policy was applied")?)
+            .bind(&policy.by)
             .execute(&mut *transaction)
             .await?;
         }
@@ -81,5 +85,10 @@ pub(crate) async fn mark(transaction: &mut SqliteConnection, policy: &str, key: 
 }
 
 fn policy(row: &SqliteRow) -> Result<PolicyRow> {
-    Ok(PolicyRow { name: row.text("name")?, text: row.text("text")?, applied: row.number("applied")? })
+    Ok(PolicyRow {
+        name: row.text("name")?,
+        text: row.text("text")?,
+        applied: row.number("applied")?,
+        by: row.text("applied_by")?,
+    })
 }

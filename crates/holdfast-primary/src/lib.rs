@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`site`] | what makes a site, and what of it lies where? |
 //! | `serve` | how does the process run, and who is let in? |
+//! | `visitors` | what may who comes from elsewhere, with an operator's token? |
 //! | `manager` | what happens to jobs, one thing after another? |
 //! | `reports` | what do the reports of hosts mean? |
 //! | `plan` | which jobs does a policy make, and when? |
@@ -27,6 +28,7 @@ mod reports;
 mod serve;
 pub mod site;
 mod upkeep;
+mod visitors;
 mod work;
 
 pub use serve::{Error, Limits, LocalMedia, Notes, Options, run};

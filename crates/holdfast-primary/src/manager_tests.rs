@@ -154,7 +154,7 @@ fn ended(attempt: &wire::Attempt, kind: Kind) -> wire::report::Report {
 async fn what_was_missed_is_made_up_for_once_for_each_client() {
     let mut bench = Bench::new().await;
     let policies = holdfast_jobs::policy::parse(POLICY, &crate::plan::zone).unwrap();
-    let row = PolicyRow { name: "home".into(), text: POLICY.into(), applied: 1 };
+    let row = PolicyRow { name: "home".into(), text: POLICY.into(), applied: 1, by: String::new() };
     bench.manager.catalog.put_policies(&[row]).await.unwrap();
     bench.manager.policies = policies;
     // A policy that is new makes nothing up for the time before it.

@@ -29,7 +29,6 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tonic::service::Routes;
 use tower::ServiceExt;
@@ -39,6 +38,7 @@ use crate::attend::Attend;
 use crate::board::Board;
 use crate::manager::{Command, Manager};
 use crate::orders::Orders;
+use crate::visitors::{Visitors, is_api};
 use crate::{plan, site};
 
 /// How long a process that stops waits for its connections to end well.
@@ -166,7 +166,7 @@ pub async fn run(
     let catalog = Catalog::open(&options.state.join("catalog.db")).await?;
     let (manager, inbox, board) = manager(&options, &enrolled, &office, &media, &catalog).await?;
     let api = Api::new(&options, &enrolled.identity, &office, &catalog, &board, inbox.clone());
-    let doors = Doors::new(api, &inbox, &media, &enrolled.identity);
+    let doors = Doors::new(api, &inbox, &media, &enrolled);
     let socket =
         local::bind(&options.state).map_err(|cause| Error::State { path: options.state.clone(), cause })?;
     enrolled.link.certify(Arc::clone(&office) as _);
@@ -180,7 +180,7 @@ pub async fn run(
     tokio::select! {
         () = manager.run_with(media, inbox) => {}
         () = doors.sessions(&enrolled) => {}
-        () = doors.local(socket, &enrolled) => {}
+        () = doors.local(socket) => {}
         () = doors.visitors(&enrolled) => {}
         error = enrolled.keep_self_renewed(office, |_| {}) => {
             notes.say(&format!("the certificate cannot be renewed any more: {error}"));
@@ -275,36 +275,39 @@ impl Managing {
 
 /// Who is let in, and what he finds.
 struct Doors {
-    router: Router,
-    here: Identity,
+    api: Api,
+    door: Arc<Door>,
 }
 
 impl Doors {
-    fn new(api: Api, manager: &mpsc::Sender<Command>, media: &Arc<dyn LocalMedia>, here: &Identity) -> Self {
+    fn new(
+        api: Api,
+        manager: &mpsc::Sender<Command>,
+        media: &Arc<dyn LocalMedia>,
+        enrolled: &Enrolled,
+    ) -> Self {
         let calls = media.routes().add_service(Attend::new(manager.clone()).server());
-        let router = api::router(api).merge(calls.into_axum_router());
-        Self { router, here: here.clone() }
+        let router = api::router(api.clone()).merge(calls.into_axum_router());
+        let door = Arc::new(Door {
+            router,
+            here: enrolled.identity.clone(),
+            link: Arc::clone(&enrolled.link),
+            hosts: parking_lot::Mutex::default(),
+        });
+        Self { api, door }
     }
 
     /// Hosts of the site.
     async fn sessions(&self, enrolled: &Enrolled) {
         while let Some(session) = enrolled.link.incoming().await {
-            tokio::spawn(serve_session(self.router.clone(), session));
+            tokio::spawn(serve_session(self.door.router.clone(), session));
         }
         std::future::pending().await
     }
 
     /// Operators on this host.
-    async fn local(&self, socket: local::Listener, enrolled: &Enrolled) {
+    async fn local(&self, socket: local::Listener) {
         let places = Arc::new(Semaphore::new(VISITORS_MAX));
-        let router = self.router.clone();
-        let router = router.layer(Extension(Who::Operator)).layer(Extension(Caller(self.here.clone())));
-        let door = Arc::new(LocalDoor {
-            router,
-            here: self.here.clone(),
-            link: Arc::clone(&enrolled.link),
-            hosts: parking_lot::Mutex::default(),
-        });
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             // An error is of this one connection.
@@ -313,10 +316,12 @@ impl Doors {
                 let _ = tokio::time::timeout(ACCEPT_PAUSE, std::future::pending::<()>()).await;
                 continue;
             };
-            let door = Arc::clone(&door);
+            let door = Arc::clone(&self.door);
             tokio::spawn(async move {
-                let service = service_fn(move |request| {
+                let service = service_fn(move |mut request: http::Request<Incoming>| {
                     let door = Arc::clone(&door);
+                    request.extensions_mut().insert(Who::on_this_host());
+                    request.extensions_mut().insert(Caller(door.here.clone()));
                     async move { Ok::<_, Infallible>(door.answer(request).await) }
                 });
                 let builder = auto::Builder::new(TokioExecutor::new());
@@ -327,33 +332,35 @@ impl Doors {
         }
     }
 
-    /// People and programs from elsewhere: nobody is known yet, and so nothing is allowed.
+    /// People and programs from elsewhere, with operators' tokens.
     async fn visitors(&self, enrolled: &Enrolled) {
+        let visitors = Visitors::new(Arc::clone(&self.door), self.api.clone());
         while let Some(visitor) = enrolled.link.visitor().await {
-            let router = self.router.clone();
-            tokio::spawn(async move {
-                let builder = auto::Builder::new(TokioExecutor::new());
-                let served =
-                    builder.serve_connection(TokioIo::new(visitor.stream), TowerToHyperService::new(router));
-                // The same as above; and nobody stays for ever.
-                let _ = tokio::time::timeout(Duration::from_secs(60), served).await;
-            });
+            tokio::spawn(Arc::clone(&visitors).serve(visitor));
         }
         std::future::pending().await
     }
 }
 
-/// The local socket: what is for another media server is handed on to it, in the name of this host.
-struct LocalDoor {
+/// What operators ask, here or from elsewhere: what is for another media server is handed on to it, in the name of this host.
+pub(crate) struct Door {
     router: Router,
     here: Identity,
     link: Arc<Link>,
     hosts: parking_lot::Mutex<HashMap<Identity, Arc<Forward>>>,
 }
 
-impl LocalDoor {
-    async fn answer(&self, request: http::Request<Incoming>) -> http::Response<Body> {
-        let other = local::wanted(request.uri(), &self.here).filter(|to| *to != self.here);
+impl Door {
+    /// In whose name.
+    pub(crate) fn here(&self) -> &Identity {
+        &self.here
+    }
+
+    /// Answers a request that says who asks ([`Who`], and [`Caller`] for a media server).
+    pub(crate) async fn answer(&self, request: http::Request<Incoming>) -> http::Response<Body> {
+        // A server's own name may look like one of a media server: the API is here whatever it is called.
+        let other = local::wanted(request.uri(), &self.here)
+            .filter(|to| *to != self.here && !is_api(request.uri().path()));
         let Some(other) = other else {
             return match self.router.clone().oneshot(request).await {
                 Ok(response) => response,

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backup, cat, cleanup, client, config, diff, find, forget, hosts, images, jobs, key, ls, media, policy,
-    primary, restore, token, vault, verify,
+    backup, cat, cleanup, client, config, diff, find, forget, hosts, images, jobs, key, login, ls, media,
+    policy, primary, restore, token, vault, verify,
 };
 use crate::console::{Console, Style};
 use crate::errors::{Failure, Result, Status};
@@ -49,6 +49,8 @@ enum Command {
     Client(client::Args),
     Media(media::Args),
     Token(token::Args),
+    Login(login::Args),
+    Logout(login::LogoutArgs),
     Hosts(hosts::Args),
     Policy(policy::Args),
     Jobs(jobs::Args),
@@ -93,6 +95,7 @@ impl Cli {
             Command::Vault(args) => args.json(),
             Command::Key(args) => args.json(),
             Command::Primary(_) | Command::Client(_) | Command::Media(_) | Command::Config(_) => false,
+            Command::Login(_) | Command::Logout(_) => false,
             Command::Token(args) => args.json(),
             Command::Hosts(args) => args.json(),
             Command::Policy(args) => args.json(),
@@ -119,6 +122,8 @@ impl Cli {
             Command::Client(args) => args.run(console),
             Command::Media(args) => args.run(console),
             Command::Token(args) => args.run(console),
+            Command::Login(args) => args.run(console),
+            Command::Logout(args) => args.run(console),
             Command::Hosts(args) => args.run(console),
             Command::Policy(args) => args.run(console),
             Command::Jobs(args) => args.run(console),

@@ -8,6 +8,7 @@ mod images;
 mod jobs;
 mod lists;
 mod open;
+mod operators;
 mod policies;
 
 use std::path::PathBuf;

@@ -7,7 +7,7 @@ use holdfast_catalog::{Error, NewJob, PolicyRow};
 use super::{catalog, job};
 
 fn policy(name: &str, text: &str, applied: u64) -> PolicyRow {
-    PolicyRow { name: name.into(), text: text.into(), applied }
+    PolicyRow { name: name.into(), text: text.into(), applied, by: "an operator".into() }
 }
 
 fn marks(all: &[(&str, &str, u64)]) -> BTreeMap<(String, String), u64> {

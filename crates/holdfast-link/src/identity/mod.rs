@@ -9,8 +9,11 @@
 //! | [`current`] | which credentials are shown now, when they change while the process runs? |
 //! | [`files`] | where do keys and certificates lie, and who may read them? |
 //! | [`verify`] | is this peer who it should be? |
-//! | [`pin`] | is this server the one that an enrolment token names? |
+//! | [`private`] | how is a file kept that is its owner's alone? |
+//! | [`pin`] | is this server the one that a token names? |
 //! | [`token`] | what does a new host need to know, in one line? |
+//! | [`operator`] | what does a person elsewhere need, in one line, to ask a primary server? |
+//! | `text` | what does a line look like that people copy? |
 //! | [`ledger`] | which tokens were given out, what are they good for, and which certificates were? |
 //! | [`registrar`] | who certifies whom, on the primary server? |
 //! | [`revocation`] | which certificates are good no more? |
@@ -22,11 +25,13 @@ pub mod current;
 pub mod files;
 pub mod ledger;
 pub mod name;
+pub mod operator;
 pub mod pin;
 mod primitives;
-mod private;
+pub mod private;
 pub mod registrar;
 pub mod revocation;
+mod text;
 pub mod ticket;
 pub mod token;
 pub mod verify;
@@ -37,6 +42,7 @@ pub use current::Current;
 pub use files::HostFiles;
 pub use ledger::{Grant, Ledger};
 pub use name::{Identity, Role};
+pub use operator::OperatorToken;
 pub use primitives::Fingerprint;
 pub use registrar::{Office, Registrar};
 pub use revocation::{Revocations, Revoked};

@@ -1,5 +1,5 @@
-//! The check of a server by who has no certificate yet: the authority must be the one whose fingerprint the enrolment token
-//! carries, and the server a primary server of the token's site. So the first contact cannot be intercepted.
+//! The check of a server by who has no certificate: the authority must be the one whose fingerprint the enrolment or
+//! operator's token carries, and the server a primary server of the token's site. So the first contact cannot be intercepted.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 
 use super::verify::{Check, Refused, provider, refused, tls};
-use super::{Fingerprint, Result, Revoked, Role, Token};
+use super::{Fingerprint, OperatorToken, Result, Revoked, Role, Token};
 
 #[derive(Debug)]
 struct Pinned {
@@ -71,11 +71,19 @@ impl ServerCertVerifier for Pinned {
     }
 }
 
-/// How somebody with a token dials: without a certificate, and nobody but the token's own authority will do.
+/// How somebody with an enrolment token dials: without a certificate, and nobody but the token's own authority will do.
 pub fn dial(token: &Token, protocol: &[u8]) -> Result<ClientConfig> {
+    dial_pinned(token.site(), token.authority(), protocol)
+}
+
+/// The same with an operator's token.
+pub fn dial_as_operator(token: &OperatorToken, protocol: &[u8]) -> Result<ClientConfig> {
+    dial_pinned(token.site(), token.authority(), protocol)
+}
+
+fn dial_pinned(site: &str, authority: Fingerprint, protocol: &[u8]) -> Result<ClientConfig> {
     let provider = provider();
-    let site = token.site().to_owned();
-    let pinned = Pinned { provider: Arc::clone(&provider), authority: token.authority(), site };
+    let pinned = Pinned { provider: Arc::clone(&provider), authority, site: site.to_owned() };
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(tls("set up TLS 1.3"))?

@@ -22,7 +22,7 @@ pub enum Error {
         cause: io::Error,
     },
     /// Others may read it.
-    #[error("{path} may be read by others (mode {mode:04o}): `chmod 600 {path}` makes it its owner's alone; if others may have read it, count its keys as known and enrol again", path = path.display())]
+    #[error("{path} may be read by others (mode {mode:04o}): `chmod 600 {path}` makes it its owner's alone; if others may have read it, count its secret as known and have it replaced", path = path.display())]
     Open {
         /// The file.
         path: PathBuf,
@@ -67,7 +67,7 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
 }
 
 /// Reads a file of at most `max` bytes that nobody else may read.
-pub(super) fn read(path: &Path, max: u64) -> Result<Zeroizing<Vec<u8>>> {
+pub fn read(path: &Path, max: u64) -> Result<Zeroizing<Vec<u8>>> {
     let file = File::open(path).map_err(failed("open", path))?;
     let about = file.metadata().map_err(failed("look at", path))?;
     let mode = about.mode() & 0o7777;
@@ -87,7 +87,7 @@ pub(super) fn read(path: &Path, max: u64) -> Result<Zeroizing<Vec<u8>>> {
 
 /// How a file comes by its name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Place {
+pub enum Place {
     /// Only if no file has it.
     New,
     /// Whatever has it is replaced.
@@ -95,7 +95,7 @@ pub(super) enum Place {
 }
 
 /// Writes a file with mode 0600. It has its name only when it is whole and durable, so that a crash leaves what was there.
-pub(super) fn write(path: &Path, bytes: &[u8], place: Place) -> Result<()> {
+pub fn write(path: &Path, bytes: &[u8], place: Place) -> Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     make(dir).map_err(failed("make", dir))?;
     let temporary = temporary(dir).map_err(failed("name a file in", dir))?;
@@ -119,7 +119,7 @@ fn fill(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Takes a file away, durably. One that is not there is away.
-pub(super) fn remove(path: &Path) -> Result<()> {
+pub fn remove(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(failed("remove", path)(error)),

@@ -164,6 +164,11 @@ impl Office {
         self
     }
 
+    /// SHA-256 of the certificate of the site's authority.
+    pub fn authority(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
     /// Gives out a token. Its text is shown once; the ledger keeps only a hash.
     pub fn issue_token(&self, grant: &Grant, now: SystemTime) -> Result<Token, Error> {
         self.change(|ledger| ledger.issue(grant, self.fingerprint, now).map_err(Error::from))

@@ -5,21 +5,17 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
-use data_encoding::{BASE32_NOPAD, HEXLOWER};
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::text::{self, take};
 use super::{Fingerprint, Identity, Role};
 
 const PREFIX: &str = "hft1-";
-/// Characters between hyphens, so that a person keeps the place.
-const GROUP: usize = 8;
-const CHECKSUM: usize = 4;
 /// Role, expiry, id, secret, fingerprint; the site follows.
 const FIXED: usize = 1 + 8 + 8 + 16 + 32;
 const SITE_MAX: usize = 63;
-/// Far more than the longest token with its hyphens.
-const TEXT_MAX: usize = 512;
 
 /// What is wrong with the text of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +34,16 @@ pub enum Error {
     /// It was written by a program that knows more.
     #[error("the enrolment token holds what this program does not know: update it")]
     Unknown,
+}
+
+impl From<text::Wrong> for Error {
+    fn from(wrong: text::Wrong) -> Self {
+        match wrong {
+            text::Wrong::Prefix => Self::Prefix,
+            text::Wrong::Shape => Self::Shape,
+            text::Wrong::Checksum => Self::Checksum,
+        }
+    }
 }
 
 /// Names a token. No secret.
@@ -137,26 +143,14 @@ impl Token {
 
     /// The token as one line of text. It is as secret as the token.
     pub fn to_text(&self) -> Zeroizing<String> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(FIXED + SITE_MAX + CHECKSUM));
+        let mut bytes = Zeroizing::new(Vec::with_capacity(FIXED + SITE_MAX + text::CHECKSUM));
         bytes.push(role_number(self.role));
         bytes.extend_from_slice(&self.expires.to_le_bytes());
         bytes.extend_from_slice(&self.id.0);
         bytes.extend_from_slice(self.secret.as_slice());
         bytes.extend_from_slice(&self.authority.0);
         bytes.extend_from_slice(self.site.as_bytes());
-        let sum = checksum(&bytes);
-        bytes.extend_from_slice(&sum);
-        let digits = Zeroizing::new(BASE32_NOPAD.encode(&bytes));
-        // At full size from the start: text that grows leaves copies behind.
-        let mut text = Zeroizing::new(String::with_capacity(TEXT_MAX));
-        text.push_str(PREFIX);
-        for (at, digit) in digits.chars().enumerate() {
-            if at > 0 && at % GROUP == 0 {
-                text.push('-');
-            }
-            text.push(digit);
-        }
-        text
+        text::write(PREFIX, bytes)
     }
 }
 
@@ -168,35 +162,13 @@ fn role_number(role: Role) -> u8 {
     }
 }
 
-fn checksum(bytes: &[u8]) -> [u8; CHECKSUM] {
-    let Fingerprint([a, b, c, d, ..]) = Fingerprint::of(bytes);
-    [a, b, c, d]
-}
-
-/// Takes as many bytes as the array holds off the front.
-fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], Error> {
-    let (front, rest) = bytes.split_first_chunk().ok_or(Error::Shape)?;
-    *bytes = rest;
-    Ok(*front)
-}
-
 impl FromStr for Token {
     type Err = Error;
 
     /// Reads the text again. Forgives case, spaces and missing hyphens.
     fn from_str(text: &str) -> Result<Self, Error> {
-        if text.len() > TEXT_MAX {
-            return Err(Error::Shape);
-        }
-        let mut digits = Zeroizing::new(Vec::with_capacity(TEXT_MAX));
-        digits.extend(text.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'-'));
-        digits.make_ascii_uppercase();
-        let digits = digits.strip_prefix(b"HFT1").ok_or(Error::Prefix)?;
-        let bytes = Zeroizing::new(BASE32_NOPAD.decode(digits).map_err(|_| Error::Shape)?);
-        let (mut rest, sum) = bytes.split_last_chunk::<CHECKSUM>().ok_or(Error::Shape)?;
-        if checksum(rest) != *sum {
-            return Err(if rest.len() < FIXED { Error::Shape } else { Error::Checksum });
-        }
+        let bytes = text::read(PREFIX, text, FIXED)?;
+        let mut rest = bytes.as_slice();
         let [role] = take(&mut rest)?;
         let role = Role::ALL.into_iter().find(|known| role_number(*known) == role).ok_or(Error::Unknown)?;
         let expires = u64::from_le_bytes(take(&mut rest)?);
@@ -232,7 +204,7 @@ mod tests {
         #[test]
         fn a_token_comes_back_however_it_is_written(token in tokens()) {
             let text = token.to_text();
-            prop_assert!(text.starts_with(PREFIX) && text.len() <= TEXT_MAX && !text.contains('\n'));
+            prop_assert!(text.starts_with(PREFIX) && text.len() <= text::TEXT_MAX && !text.contains('\n'));
             for sloppy in [text.to_string(), text.to_lowercase(), text.replace('-', ""), format!(" {} \n", text.replace('-', " "))] {
                 prop_assert_eq!(&sloppy.parse::<Token>().unwrap(), &token);
             }

@@ -73,13 +73,13 @@ pub enum Refused {
     /// Expired: too long ago, or what was wanted is not the renewal of it.
     #[error("the certificate of {0} has expired")]
     Expired(Identity),
-    /// None of the certificates shown is the one that an enrolment token names.
+    /// None of the certificates shown is the one that a token names.
     #[error(
         "the server is not certified by the authority that the token names: either the token is of another site, or somebody is in between"
     )]
     Fingerprint,
     /// A host answered that may not certify others.
-    #[error("{0} answered, which is no primary server: enrol at the site's primary server")]
+    #[error("{0} answered, which is no primary server: name the site's primary server")]
     NotPrimary(Identity),
 }
 

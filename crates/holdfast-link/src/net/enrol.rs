@@ -137,7 +137,8 @@ where
     accept_certificate(key, issued, identity, now)
 }
 
-async fn connect<S>(stream: S, config: ClientConfig) -> Result<TlsStream<S>, Error>
+/// Takes a connection through TLS.
+pub(super) async fn connect<S>(stream: S, config: ClientConfig) -> Result<TlsStream<S>, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {

@@ -15,16 +15,19 @@ use tokio_rustls::{LazyConfigAcceptor, TlsStream};
 use super::clock::{after, now};
 use super::hello::{self, Greeted, STEP_MAX};
 use super::process::Process;
-use super::strangers::{Strangers, Ticket};
+use super::strangers::Strangers;
+pub use super::strangers::Ticket;
 use super::stream::{Accepted, AnyStream, Listener};
 use super::{admit, attach, enrol as enrolment, parking};
 use crate::identity::Peer;
 use crate::route::Route;
 
 /// HTTP/2, as TLS names it (RFC 7301's register).
-const HTTP2: &[u8] = b"h2";
+pub(super) const HTTP2: &[u8] = b"h2";
+/// HTTP/1.1, as TLS names it.
+pub(super) const HTTP1: &[u8] = b"http/1.1";
 /// What is spoken here, in the order of preference. Who names nothing is taken to speak HTTP/1.1.
-pub(super) const PROTOCOLS: [&[u8]; 4] = [ALPN, enrol::ALPN, HTTP2, b"http/1.1"];
+pub(super) const PROTOCOLS: [&[u8]; 4] = [ALPN, enrol::ALPN, HTTP2, HTTP1];
 /// What a stranger may send before he is known.
 const BYTES_MAX: u64 = 64 << 10;
 /// After an error of the listener itself, such as no more descriptors.
@@ -41,6 +44,8 @@ pub struct Visitor {
     pub from: SocketAddr,
     /// Whether it speaks HTTP/2; else HTTP/1.1.
     pub is_http2: bool,
+    /// Its place among those who have not shown who they are. To be dropped when it has.
+    pub place: Ticket,
 }
 
 /// Serves one address, as long as the process runs.
@@ -87,7 +92,7 @@ fn is_short(error: &std::io::Error) -> bool {
 /// Who has shown who he is.
 enum Known {
     Host(Box<Greeted<AnyStream>>, SocketAddr),
-    Visitor(Box<Visitor>),
+    Visitor(Box<TlsStream<AnyStream>>, Option<Peer>, SocketAddr),
 }
 
 /// From an accepted connection to somebody who is known, in one bounded time.
@@ -111,10 +116,9 @@ async fn meet(process: &Arc<Process>, accepted: Accepted, speaks: &(impl Fn() + 
                 let _ = enrolment::serve(stream, &process.registrar(), &me.revoked).await;
                 None
             }
-            protocol => {
-                let is_http2 = protocol == Some(HTTP2);
+            _ => {
                 let peer = admit::peer_of(&stream, &me.revoked).ok()?;
-                Some(Known::Visitor(Box::new(Visitor { stream, peer, from, is_http2 })))
+                Some(Known::Visitor(Box::new(stream), peer, from))
             }
         }
     };
@@ -126,9 +130,10 @@ impl Known {
         match self {
             Self::Host(greeted, from) => host(process, *greeted, from, ticket).await,
             // If nobody takes them as quickly as they come, they have to come again.
-            Self::Visitor(mut visitor) => {
-                visitor.stream.get_mut().0.bound(None);
-                let _ = visitors.try_send(*visitor);
+            Self::Visitor(mut stream, peer, from) => {
+                let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
+                stream.get_mut().0.bound(None);
+                let _ = visitors.try_send(Visitor { stream: *stream, peer, from, is_http2, place: ticket });
             }
         }
     }

@@ -1,5 +1,5 @@
 //! One conversation with a host, over whichever of its addresses gives it first: how the primary server is reached for a
-//! certificate, before there can be sessions. Addresses are tried beside each other, the next a moment after the last.
+//! certificate, before there can be sessions, and by people's programs, which have none. Addresses are tried beside each other, the next a moment after the last.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,10 +12,12 @@ use std::time::{Instant, SystemTime};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{timeout, timeout_at};
+use tokio_rustls::TlsStream;
 
 use super::clock::{now, until};
 use super::dial::Unresolved;
 use super::enrol::{self, Error};
+use super::exchange;
 use super::hello::STEP_MAX;
 use super::host::Place;
 use super::link::Link;
@@ -24,7 +26,7 @@ use super::renewal::{self, Event, Renew};
 use super::stream::{AnyNetwork, AnyStream};
 use super::{Error as NetError, Phase};
 use crate::identity::credentials::HostKey;
-use crate::identity::{Credentials, Current, HostFiles, Identity, Token};
+use crate::identity::{Credentials, Current, HostFiles, Identity, OperatorToken, Token, pin};
 use crate::route::race::{ATTEMPT_MAX, DELAY};
 use crate::route::{Failure, Outcome, Route};
 
@@ -70,6 +72,27 @@ pub async fn enrol_at(
         async move { enrol::enrol(stream, &wish.0, &wish.1, &wish.2, SystemTime::now()).await }
     };
     first(network, addresses, unresolved, talk).await
+}
+
+/// Connects an operator's program to the primary server that listens at one of these places, to speak HTTP/2 or HTTP/1.1.
+pub async fn visit_at(
+    network: &AnyNetwork,
+    places: &[Place],
+    token: &OperatorToken,
+    http2: bool,
+) -> Result<TlsStream<AnyStream>, Error> {
+    let protocol = if http2 { exchange::HTTP2 } else { exchange::HTTP1 };
+    let config = pin::dial_as_operator(token, protocol)?;
+    let (addresses, unresolved) = addresses_of(network, places).await;
+    first(network, addresses, unresolved, move |stream| enrol::connect(stream, config.clone())).await
+}
+
+impl Unreached {
+    /// Whether somebody answered, and all who did were somebody else than who was wanted: another try finds the same.
+    pub fn is_somebody_else(&self) -> bool {
+        !self.failures.is_empty()
+            && self.failures.iter().all(|failure| failure.outcome == Outcome::Intercepted)
+    }
 }
 
 impl Link {

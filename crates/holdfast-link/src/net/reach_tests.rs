@@ -120,3 +120,31 @@ async fn a_refusal_by_the_primary_server_is_not_asked_for_twice_and_silence_is_t
     let unreached = enrol_at(&network, &known, site.token(), "web1", key()).await.unwrap_err().to_string();
     assert!(unreached.contains("192.0.2.10:7556 no answer in 5.0 s: dropped silently"), "{unreached}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_is_let_in_without_a_certificate_and_knows_whom_he_has_reached() {
+    let (site, other) = (Site::new().await, Site::new().await);
+    let network = site.sim.host(CLIENT);
+    let known = places(&["192.0.2.10:7556"]);
+    let token = |site: &Site| OperatorToken::draw("lab", SystemTime::now(), site.office.authority()).unwrap();
+    for http2 in [true, false] {
+        let stream = visit_at(&network, &known, &token(&site), http2).await.unwrap();
+        let mut visitor = site.primary.visitor().await.unwrap();
+        assert_eq!((visitor.is_http2, &visitor.peer), (http2, &None));
+        // He keeps his place among the strangers: what he may is decided above.
+        assert!(timeout(Duration::from_secs(60), visitor.place.taken_away()).await.is_err());
+        drop(stream);
+    }
+    // The site's name is the same, the authority is not.
+    let unreached = visit_at(&network, &known, &token(&other), false).await.unwrap_err();
+    let Error::Unreached(unreached) = unreached else { panic!("{unreached}") };
+    assert!(unreached.is_somebody_else(), "{unreached}");
+    assert!(
+        unreached.to_string().contains("not certified by the authority that the token names"),
+        "{unreached}"
+    );
+    site.sim.silence("192.0.2.10:7556".parse().unwrap(), true);
+    let unreached = visit_at(&network, &known, &token(&site), false).await.unwrap_err();
+    let Error::Unreached(unreached) = unreached else { panic!("{unreached}") };
+    assert!(!unreached.is_somebody_else(), "{unreached}");
+}

@@ -49,7 +49,7 @@ impl std::fmt::Debug for Strangers {
 
 /// A place, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Ticket {
+pub struct Ticket {
     strangers: Strangers,
     number: u64,
     leave: oneshot::Receiver<()>,
@@ -97,7 +97,7 @@ impl Ticket {
     }
 
     /// Ends when the place is wanted for another.
-    pub(super) async fn taken_away(&mut self) {
+    pub async fn taken_away(&mut self) {
         let _ = (&mut self.leave).await;
     }
 }

@@ -86,5 +86,14 @@ impl Forward {
 
 /// A body that came, to be sent on.
 pub fn body(incoming: Incoming) -> Body {
-    incoming.map_err(Into::into).boxed_unsync()
+    any(incoming)
+}
+
+/// Any body.
+pub(super) fn any<B>(body: B) -> Body
+where
+    B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    body.map_err(Into::into).boxed_unsync()
 }

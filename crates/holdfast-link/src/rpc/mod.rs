@@ -4,6 +4,7 @@
 pub mod attend;
 pub mod forward;
 pub mod local;
+pub mod operator;
 
 use std::convert::Infallible;
 

@@ -1,13 +1,12 @@
-//! The site's hosts, tokens for new ones, and how the primary server is.
+//! The site's hosts, and how the primary server is.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use holdfast_link::identity::registrar::Error as OfficeError;
-use holdfast_link::identity::{Grant, Identity, Role};
+use holdfast_link::identity::{Identity, Role};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -30,32 +29,7 @@ pub(super) async fn status(State(api): State<Api>, _: Who) -> Answer<Value> {
     })))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Token {
-    role: String,
-    uses: u32,
-    life_seconds: u64,
-    host: Option<String>,
-}
-
-pub(super) async fn token(State(api): State<Api>, who: Who, Json(wish): Json<Token>) -> Answer<Value> {
-    who.operator()?;
-    let role = role(&wish.role)?;
-    let life = Duration::from_secs(wish.life_seconds);
-    let grant = Grant { role, host: wish.host, uses: wish.uses, life };
-    let office = std::sync::Arc::clone(&api.office);
-    // It writes the ledger.
-    let issued = tokio::task::spawn_blocking(move || office.issue_token(&grant, SystemTime::now())).await;
-    let issued = issued.map_err(|error| broken(&error))?;
-    let token = issued.map_err(|error| match error {
-        OfficeError::Grant(error) => Trouble::bad(error.to_string(), "see `holdfast token create --help`"),
-        error => broken(&error),
-    })?;
-    Ok(Json(json!({ "token": token.to_text().as_str() })))
-}
-
-fn role(text: &str) -> Result<Role, Trouble> {
+pub(super) fn role(text: &str) -> Result<Role, Trouble> {
     match text {
         "client" => Ok(Role::Client),
         "media" => Ok(Role::Media),
@@ -63,7 +37,7 @@ fn role(text: &str) -> Result<Role, Trouble> {
     }
 }
 
-fn broken(error: &dyn std::fmt::Display) -> Trouble {
+pub(super) fn broken(error: &dyn std::fmt::Display) -> Trouble {
     Trouble::new(
         StatusCode::INTERNAL_SERVER_ERROR,
         error.to_string(),

@@ -83,7 +83,7 @@ pub(super) async fn open(
     let media: Identity =
         image.media.parse().map_err(|_| broken("the image's media server has no name".into()))?;
     let holder = match &who {
-        Who::Operator => api.here.clone(),
+        Who::Operator(_) => api.here.clone(),
         Who::Host(host) => host.clone(),
     };
     let id = image.id.parse().map_err(|_| broken("the image has no id".into()))?;

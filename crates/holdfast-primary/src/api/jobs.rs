@@ -171,10 +171,6 @@ pub(super) async fn make(State(api): State<Api>, who: Who, Json(make): Json<Make
         }
         _ => return Err(Trouble::bad("a job is a backup or a restore", "docs/api.md has both")),
     };
-    let by = match &who {
-        Who::Operator => "an operator".to_owned(),
-        Who::Host(host) => format!("somebody on {}", host.host()),
-    };
     let image = match &what {
         What::Restore(restore) => json!({ "id": restore.image, "client": restore.owner }),
         What::Backup(_) => Value::Null,
@@ -186,7 +182,7 @@ pub(super) async fn make(State(api): State<Api>, who: Who, Json(make): Json<Make
         priority: 0,
         work: Work::asked(what),
         media,
-        why: format!("asked for by {by}"),
+        why: format!("asked for by {}", who.by()),
         mark: None,
     };
     let made = api.ask(|answer| Command::Make(vec![wish], answer)).await??;
@@ -196,7 +192,7 @@ pub(super) async fn make(State(api): State<Api>, who: Who, Json(make): Json<Make
 /// A client that asks without end fills neither the catalog nor memory.
 fn few_enough(api: &Api, who: &Who, client: &str) -> Result<(), Trouble> {
     let open = || api.board.count(|row| row.client == client);
-    if *who == Who::Operator || open() < OPEN_MAX {
+    if matches!(who, Who::Operator(_)) || open() < OPEN_MAX {
         return Ok(());
     }
     Err(Trouble::new(
@@ -222,7 +218,7 @@ fn checked(mut backup: Backup, who: &Who) -> Result<Backup, Trouble> {
     (backup.before, backup.after) = (None, None);
     backup.bands.clear();
     // Sharing is a policy's choice, since it tells clients what others have.
-    backup.shared &= *who == Who::Operator;
+    backup.shared &= matches!(who, Who::Operator(_));
     let lists = [&backup.paths, &backup.excludes];
     let is_long =
         lists.iter().any(|list| list.len() > PATHS_MAX || list.iter().any(|item| item.len() > PATH_MAX));

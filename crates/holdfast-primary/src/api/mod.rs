@@ -4,27 +4,30 @@ mod hosts;
 mod images;
 mod jobs;
 mod policies;
+pub(crate) mod tokens;
 mod upkeep;
 mod views;
+mod who;
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Request, State};
-use axum::http::request::Parts;
-use axum::http::{Method, StatusCode};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use holdfast_catalog::{Catalog, Error as CatalogError};
+use holdfast_link::identity::Identity;
 use holdfast_link::identity::registrar::Office;
-use holdfast_link::identity::{Identity, Role};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::board::Board;
 use crate::manager::Command;
 use crate::orders::Orders;
-use crate::serve::Options;
+use crate::serve::{Notes, Options};
+
+pub(crate) use who::{Operator, Who};
 
 /// Bytes of a request's body.
 const BODY_MAX: usize = 4 << 20;
@@ -32,74 +35,10 @@ const BODY_MAX: usize = 4 << 20;
 const KEY_MAX: usize = 64;
 /// Bytes of an answer that is kept for who asks again.
 const ANSWER_MAX: usize = 64 << 10;
-
-/// Who asks.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Who {
-    /// Somebody who may do everything.
-    Operator,
-    /// A host of the site: what is its own.
-    Host(Identity),
-}
-
-impl Who {
-    fn operator(&self) -> Result<(), Trouble> {
-        match self {
-            Self::Operator => Ok(()),
-            Self::Host(_) => Err(Trouble::new(
-                StatusCode::FORBIDDEN,
-                "only an operator may do this",
-                "do it on the primary server's host, or with an operator's token",
-            )),
-        }
-    }
-
-    /// Of which client what is asked may be seen; none: of all. A media server has no files of its own, whatever its name is.
-    fn only(&self) -> Result<Option<String>, Trouble> {
-        match self {
-            Self::Operator => Ok(None),
-            Self::Host(host) if host.role() == Role::Client => Ok(Some(host.host().to_owned())),
-            Self::Host(_) => Err(Trouble::new(
-                StatusCode::FORBIDDEN,
-                "only clients and operators may ask this",
-                "ask on a client, or on the primary server's host",
-            )),
-        }
-    }
-
-    /// The client that is meant, if it may be.
-    fn client(&self, wanted: Option<String>) -> Result<String, Trouble> {
-        match (self, wanted) {
-            (Self::Operator, Some(client)) => Ok(client),
-            (Self::Operator, None) => Err(Trouble::bad("no client is named", "name one with --client")),
-            (Self::Host(host), wanted)
-                if host.role() == Role::Client
-                    && wanted.as_ref().is_none_or(|wanted| wanted == host.host()) =>
-            {
-                Ok(host.host().to_owned())
-            }
-            (Self::Host(_), _) => Err(Trouble::new(
-                StatusCode::FORBIDDEN,
-                "a client may ask for itself only",
-                "ask on the primary server's host",
-            )),
-        }
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for Who {
-    type Rejection = Trouble;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Trouble> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
-            Trouble::new(
-                StatusCode::UNAUTHORIZED,
-                "it is not known who asks",
-                "ask through the local socket of the primary server or of an enrolled host",
-            )
-        })
-    }
-}
+/// Before the path of every request.
+const BASE: &str = "/api/v1";
+/// In `cache-control`, of an answer that nobody may keep.
+const NO_STORE: &str = "no-store";
 
 /// What the API works with.
 #[derive(Clone)]
@@ -113,6 +52,9 @@ pub(crate) struct Inner {
     catalog: Catalog,
     board: Arc<Board>,
     manager: mpsc::Sender<Command>,
+    notes: Arc<dyn Notes>,
+    /// Changes whenever an operator's token is taken back.
+    revoked: watch::Sender<u64>,
     /// Policies are applied one file after another.
     applying: Mutex<()>,
 }
@@ -142,6 +84,8 @@ impl Api {
             catalog: catalog.clone(),
             board: Arc::clone(board),
             manager,
+            notes: Arc::clone(&options.notes),
+            revoked: watch::Sender::new(0),
             applying: Mutex::new(()),
         }))
     }
@@ -165,6 +109,21 @@ pub(crate) struct Trouble {
 }
 
 impl Trouble {
+    /// The asking side has not shown who it is.
+    pub(crate) fn nobody(cause: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, cause, next)
+    }
+
+    /// It is known who asks, and he may not.
+    pub(crate) fn forbidden(cause: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, cause, next)
+    }
+
+    /// There is no room at the moment.
+    pub(crate) fn busy(cause: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, cause, next)
+    }
+
     fn new(status: StatusCode, cause: impl Into<String>, next: impl Into<String>) -> Self {
         Self { status, cause: cause.into(), next: next.into() }
     }
@@ -178,7 +137,7 @@ impl Trouble {
         Self::new(StatusCode::BAD_GATEWAY, cause, next)
     }
 
-    fn missing(cause: impl Into<String>, next: impl Into<String>) -> Self {
+    pub(crate) fn missing(cause: impl Into<String>, next: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, cause, next)
     }
 }
@@ -186,7 +145,12 @@ impl Trouble {
 impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
         let body = serde_json::json!({ "error": self.cause, "next": self.next });
-        (self.status, Json(body)).into_response()
+        let mut response = (self.status, Json(body)).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = header::HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response
     }
 }
 
@@ -216,7 +180,9 @@ pub(crate) fn router(api: Api) -> Router {
     let repeated = middleware::from_fn_with_state(api.clone(), answer_again);
     let v1 = Router::new()
         .route("/status", get(hosts::status))
-        .route("/tokens", post(hosts::token))
+        .route("/me", get(tokens::me))
+        .route("/tokens", get(tokens::list).post(tokens::make))
+        .route("/tokens/{wanted}/revoke", post(tokens::revoke))
         .route("/hosts", get(hosts::list))
         .route("/hosts/{role}/{name}/labels", put(hosts::labels))
         .route("/hosts/{role}/{name}/revoke", post(hosts::revoke))
@@ -236,12 +202,32 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/upkeep/{id}", get(upkeep::wait))
         .fallback(nothing)
         .layer(repeated)
+        .layer(middleware::from_fn_with_state(api.clone(), note))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(api);
-    Router::new().nest("/api/v1", v1)
+    Router::new().nest(BASE, v1)
 }
 
 async fn nothing() -> Trouble {
     Trouble::missing("there is nothing of this name", "docs/api.md lists what can be asked")
+}
+
+/// What an operator changes is in the log.
+async fn note(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let by = match request.extensions().get::<Who>() {
+        Some(who @ Who::Operator(_)) if !is_question(request.method()) => who.by(),
+        _ => return next.run(request).await,
+    };
+    // The router has taken the base path off.
+    let what = format!("{} {BASE}{}", request.method(), request.uri().path());
+    let response = next.run(request).await;
+    api.notes.say(&format!("{by}: {what}: {}", response.status().as_u16()));
+    response
+}
+
+/// Whether a request only asks.
+pub(crate) fn is_question(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
 }
 
 /// A request that is repeated, because its answer was lost, gets the answer that it had.
@@ -252,7 +238,9 @@ async fn answer_again(State(api): State<Api>, request: Request, next: Next) -> R
     };
     // The same words of somebody else, or for something else, are another request.
     let who = match request.extensions().get::<Who>() {
-        Some(Who::Operator) => "operator".to_owned(),
+        Some(Who::Operator(operator)) => {
+            format!("operator {}", operator.token.as_deref().unwrap_or("here"))
+        }
         Some(Who::Host(host)) => host.to_string(),
         None => return next.run(request).await,
     };
@@ -265,7 +253,9 @@ async fn answer_again(State(api): State<Api>, request: Request, next: Next) -> R
 }
 
 async fn keep(api: &Api, key: &str, response: Response) -> Response {
-    if !response.status().is_success() {
+    // A token is shown once: a copy of it would not be kept hashed.
+    let is_secret = response.headers().get(header::CACHE_CONTROL).is_some_and(|value| value == NO_STORE);
+    if is_secret || !response.status().is_success() {
         return response;
     }
     let (parts, body) = response.into_parts();
@@ -276,8 +266,7 @@ async fn keep(api: &Api, key: &str, response: Response) -> Response {
                 .into_response();
         }
     };
-    // A token is shown once: a copy of it would not be kept hashed.
-    if bytes.len() <= ANSWER_MAX && !bytes.starts_with(b"{\"token\"") {
+    if bytes.len() <= ANSWER_MAX {
         let text = String::from_utf8_lossy(&bytes);
         // Without it a repeated request may be fulfilled twice; it was fulfilled once all the same.
         let _ = api.catalog.keep_answer(key, &text, crate::day_millis()).await;

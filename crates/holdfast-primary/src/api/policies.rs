@@ -53,7 +53,7 @@ pub(super) async fn apply(
         format!("{name}: no media server {} has attended yet; its jobs begin when it does", policy.storage)
     }));
     if !query.check && !changes.is_empty() {
-        store(&api, before, policies).await?;
+        store(&api, before, policies, &who.by()).await?;
     }
     Ok(Json(json!({ "changes": changes, "warnings": warnings, "applied": !query.check })))
 }
@@ -62,12 +62,14 @@ async fn store(
     api: &Api,
     mut before: BTreeMap<String, Policy>,
     new: BTreeMap<String, Policy>,
+    by: &str,
 ) -> Result<(), Trouble> {
     let applied = crate::day_millis();
     let row = |(name, policy): (&String, &Policy)| PolicyRow {
         name: name.clone(),
         text: policy::render(name, policy),
         applied,
+        by: by.to_owned(),
     };
     let rows: Vec<PolicyRow> = new.iter().map(row).collect();
     api.catalog.put_policies(&rows).await?;
@@ -123,7 +125,7 @@ pub(super) async fn list(State(api): State<Api>, who: Who) -> Answer<Vec<Value>>
     let view = |row: PolicyRow| {
         let parsed = policy::parse(&row.text, &plan::zone).ok().and_then(|mut all| all.remove(&row.name));
         let fields = parsed.and_then(|policy| serde_json::to_value(policy).ok());
-        json!({ "name": row.name, "applied": row.applied, "policy": fields })
+        json!({ "name": row.name, "applied": row.applied, "by": row.by, "policy": fields })
     };
     Ok(Json(api.catalog.policies().await?.into_iter().map(view).collect()))
 }
@@ -138,7 +140,7 @@ async fn find(api: &Api, name: &str) -> Result<PolicyRow, Trouble> {
 pub(super) async fn show(State(api): State<Api>, who: Who, Path(name): Path<String>) -> Answer<Value> {
     who.operator()?;
     let row = find(&api, &name).await?;
-    Ok(Json(json!({ "name": row.name, "applied": row.applied, "text": row.text })))
+    Ok(Json(json!({ "name": row.name, "applied": row.applied, "by": row.by, "text": row.text })))
 }
 
 pub(super) async fn delete(State(api): State<Api>, who: Who, Path(name): Path<String>) -> Answer<Value> {
@@ -201,7 +203,7 @@ pub(super) async fn run(
         priority: policy.priority,
         work: Work::of_policy(policy, run.rehash, None),
         media: None,
-        why: "run by an operator".into(),
+        why: format!("run by {}", who.by()),
         mark: None,
     };
     let wishes = clients.into_iter().map(wish).collect();

@@ -67,7 +67,7 @@ pub(crate) struct Args {
     /// On a host of a site: wait until the job is done. Without it the job's id is printed, and it goes on by itself
     #[arg(long)]
     wait: bool,
-    /// On the primary server: the client that is to be backed up
+    /// As an operator of a site: the client that is to be backed up
     #[arg(long, value_name = "NAME")]
     client: Option<String>,
     #[command(flatten)]

@@ -12,6 +12,7 @@ pub(crate) mod hosts;
 pub(crate) mod images;
 pub(crate) mod jobs;
 pub(crate) mod key;
+pub(crate) mod login;
 pub(crate) mod ls;
 pub(crate) mod media;
 pub(crate) mod policy;

@@ -59,7 +59,7 @@ pub(crate) struct Args {
     /// Print the result as one JSON object, and progress as JSON lines on standard error
     #[arg(long)]
     pub(crate) json: bool,
-    /// On the primary server of a site: the client that is to write the files
+    /// As an operator of a site: the client that is to write the files
     #[arg(long, value_name = "NAME")]
     client: Option<String>,
     /// With --client: whose image `latest` and `latest:NAME` mean, if it is another client's
@@ -105,8 +105,10 @@ impl Args {
             ));
         }
         let paths = self.paths.iter().map(image_path).collect::<Result<Vec<_>>>()?;
-        // What writes no files here, or says only what it would, needs no job.
-        if asked::is_meant(&self.vault)? && !self.tar && !self.dry_run {
+        // What writes no files on a host of the site, or says only what it would, needs no job. An operator elsewhere who names
+        // no client gets the files where he is.
+        let is_job = !self.tar && !self.dry_run && (self.client.is_some() || asked::is_client()?);
+        if is_job && asked::is_meant(&self.vault)? {
             return self.ask(console);
         }
         let library = Library::open(&self.vault, self.from.as_deref().or(self.client.as_deref()), console)?;

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::login::Login;
 use super::{Site, follow};
 use crate::console::Console;
 use crate::errors::{Failure, Result, Status};
@@ -13,9 +14,20 @@ use crate::open::{VaultArgs, show};
 use crate::out::Out;
 use crate::state::State;
 
-/// Whether what is asked goes to the site: this host's state directory holds an enrolment, and no vault is named.
+/// Whether what is asked goes to the site: this host's state directory holds an enrolment, or an operator is logged in, and no
+/// vault is named.
 pub(crate) fn is_meant(vault: &VaultArgs) -> Result<bool> {
-    Ok(!vault.is_named() && State::find()?.dir().join("identity/host.pem").exists())
+    let state = State::find()?;
+    Ok(!vault.is_named() && (is_enrolled(&state) || Login::exists(&state)))
+}
+
+/// Whether jobs for this host itself can be asked for: an operator elsewhere, who is no client, has to name one.
+pub(crate) fn is_client() -> Result<bool> {
+    Ok(is_enrolled(&State::find()?))
+}
+
+fn is_enrolled(state: &State) -> bool {
+    state.dir().join("identity/host.pem").exists()
 }
 
 /// A path as the primary server takes it.
@@ -43,7 +55,11 @@ struct Image {
 
 /// Has a job made; with `wait` follows it to its end.
 pub(crate) fn job(console: &Console, wish: &Value, wait: bool, as_json: bool) -> Result<Status> {
-    let site = Site::find()?;
+    // What is for this host is asked by it, whoever is logged in besides.
+    let site = match wish["client"].is_null() && is_client()? {
+        true => Site::of_this_host(&State::find()?)?,
+        false => Site::find()?,
+    };
     let made: Made = site.post("/api/v1/jobs", wish)?;
     if let Some(Image { id, client }) = &made.image {
         console.say(&format!("image {id} of {client}"));

@@ -1,4 +1,5 @@
-//! Images of the site, read from its media server through the local socket of the role that runs here.
+//! Images of the site, read from its media server through the local socket of the role that runs here, or through the primary
+//! server at which an operator is logged in.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -8,7 +9,7 @@ use holdfast_client::remote::{Line, RemoteReader, Ticket};
 use holdfast_format::manifest::Root;
 use holdfast_format::record::ImageRecord;
 use holdfast_link::identity::Identity;
-use holdfast_link::rpc::{self, local};
+use holdfast_link::rpc::{self, local, operator};
 use holdfast_proto::services::media_client::MediaClient;
 use holdfast_proto::services::{Image, MESSAGE_MAX, SignedTicket};
 use holdfast_types::{Counts, ImageId, JobId};
@@ -16,7 +17,8 @@ use serde::Deserialize;
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 
-use super::{Site, asked, escape};
+use super::login::Login;
+use super::{Site, asked, escape, wire};
 use crate::errors::{Failure, Result};
 use crate::library::Opened;
 use crate::state::State;
@@ -50,7 +52,7 @@ struct Named {
 }
 
 impl Browser {
-    /// By way of the role that runs here.
+    /// By way of the role that runs here, or of the primary server elsewhere.
     pub(crate) fn new(client: Option<&str>) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.map_err(Failure::plain)?;
@@ -62,26 +64,42 @@ impl Browser {
         })
     }
 
-    /// The way to a media server, by the role that runs here.
+    /// The way to a media server.
     fn channel(&self, media: &str) -> Result<Channel> {
         if let Some(channel) = self.channels.borrow().get(media) {
             return Ok(channel.clone());
         }
         let host: Identity = media.parse().map_err(Failure::plain)?;
+        let channel = match self.site.login() {
+            Some(login) => self.remote(login, &host)?,
+            None => self.local(&host)?,
+        };
+        self.channels.borrow_mut().insert(media.to_owned(), channel.clone());
+        Ok(channel)
+    }
+
+    fn local(&self, host: &Identity) -> Result<Channel> {
         let state = State::find()?;
         let connected = self.runtime.block_on(async {
             let stream = local::connect(state.dir()).await.map_err(|error| error.to_string())?;
-            let channel = rpc::channel_to(stream, &local::authority(&host)).await;
-            channel.map_err(|error| error.to_string())
+            rpc::channel_to(stream, &local::authority(host)).await.map_err(|error| error.to_string())
         });
-        let channel = connected.map_err(|cause| {
+        connected.map_err(|cause| {
             Failure::failed(
                 format!("the Holdfast that runs here is not reached: {cause}"),
                 "start it (`holdfast primary run`, `holdfast client run`)",
             )
-        })?;
-        self.channels.borrow_mut().insert(media.to_owned(), channel.clone());
-        Ok(channel)
+        })
+    }
+
+    fn remote(&self, login: &Login, host: &Identity) -> Result<Channel> {
+        let authority = local::authority(host);
+        self.runtime.block_on(async {
+            let connected = operator::connect(&login.places, &login.token, true).await;
+            let stream = connected.map_err(|error| wire::of_remote(login, &wire::unreached(&error)))?;
+            let channel = operator::channel(stream, &authority, &login.token).await;
+            channel.map_err(|error| wire::of_remote(login, &wire::Trouble::Lost(error.to_string())))
+        })
     }
 
     /// The ids of all images that may be seen.

@@ -6,6 +6,7 @@
 pub(crate) mod asked;
 pub(crate) mod browse;
 pub(crate) mod follow;
+pub(crate) mod login;
 pub(crate) mod media;
 pub(crate) mod upkeep;
 mod wire;
@@ -19,7 +20,8 @@ use serde_json::Value;
 use crate::console::Console;
 use crate::errors::{Failure, Result};
 use crate::state::State;
-use wire::{Answer, Trouble, Wire};
+use login::Login;
+use wire::{Answer, Trouble, Way, Wire};
 
 /// How long a role may be out of reach before a command that only asks gives up.
 const ASK_MAX: Duration = Duration::from_secs(10);
@@ -33,10 +35,31 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Of the role that has this host's state directory.
+    /// Of the operator who is logged in here, else of the role that has this host's state directory.
     pub(crate) fn find() -> Result<Self> {
         let state = State::find()?;
-        Ok(Self { wire: Wire::local(state.dir().to_owned())? })
+        match Login::find(&state)? {
+            Some(login) => Self::with(login),
+            None => Self::of_this_host(&state),
+        }
+    }
+
+    /// Of the role that has this host's state directory.
+    pub(crate) fn of_this_host(state: &State) -> Result<Self> {
+        Ok(Self { wire: Wire::new(Way::Local(state.dir().to_owned()))? })
+    }
+
+    /// Of this operator.
+    pub(crate) fn with(login: Login) -> Result<Self> {
+        Ok(Self { wire: Wire::new(Way::Remote(login))? })
+    }
+
+    /// The operator by whose token it is asked; none: the role that runs here is.
+    fn login(&self) -> Option<&Login> {
+        match &self.wire.way {
+            Way::Remote(login) => Some(login),
+            Way::Local(_) => None,
+        }
     }
 
     /// Asks.
@@ -112,23 +135,43 @@ impl Site {
                 Ok(answer) if answer.status < 300 => return read(path, &answer),
                 // Somebody on the way did not reach the next.
                 Ok(answer) if matches!(answer.status, 502..=504) => Trouble::Lost(cause_of(&answer)),
-                Ok(answer) => return Err(refused(&answer)),
+                Ok(answer) => return Err(self.refused(&answer)),
                 Err(trouble) => trouble,
             };
-            on_trouble(&trouble.to_string());
-            if let Trouble::NoRole(_) = trouble
-                && limit <= ASK_MAX
-            {
+            let is_final = match trouble {
+                Trouble::SomebodyElse(_) => true,
+                Trouble::NoRole(_) => limit <= ASK_MAX,
+                Trouble::Lost(_) => false,
+            };
+            if is_final {
                 return Err(self.wire.nobody(&trouble));
             }
+            on_trouble(&trouble.to_string());
             if begun.elapsed() >= limit {
-                return Err(Failure::failed(
-                    trouble,
-                    "`holdfast doctor connect` tells what is in the way; is the primary server running?",
-                ));
+                return Err(match self.login() {
+                    Some(_) => self.wire.nobody(&trouble),
+                    None => Failure::failed(
+                        trouble,
+                        "`holdfast doctor connect` tells what is in the way; is the primary server running?",
+                    ),
+                });
             }
             self.wire.pause(pause);
             pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    /// The server's no, in its words. Who has several sites sees which of them does not know him.
+    fn refused(&self, answer: &Answer) -> Failure {
+        let value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let cause = match self.login() {
+            Some(login) if answer.status == 401 => format!("{}: {}", login.peer(), cause_of(answer)),
+            _ => cause_of(answer),
+        };
+        match value["next"].as_str() {
+            Some(next) if answer.status == 400 => Failure::usage(cause, next),
+            Some(next) => Failure::failed(cause, next),
+            None => Failure::plain(cause),
         }
     }
 }
@@ -150,16 +193,6 @@ fn read<T: DeserializeOwned>(path: &str, answer: &Answer) -> Result<T> {
 fn cause_of(answer: &Answer) -> String {
     let value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     value["error"].as_str().map_or_else(|| format!("status {}", answer.status), str::to_owned)
-}
-
-fn refused(answer: &Answer) -> Failure {
-    let value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let cause = cause_of(answer);
-    match value["next"].as_str() {
-        Some(next) if answer.status == 400 => Failure::usage(cause, next),
-        Some(next) => Failure::failed(cause, next),
-        None => Failure::plain(cause),
-    }
 }
 
 /// Marks one wish, so that it is fulfilled once however often it is said.

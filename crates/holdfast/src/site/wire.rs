@@ -1,4 +1,5 @@
-//! One request over one connection of HTTP/1.1, through a local socket.
+//! One request over one connection of HTTP/1.1: through a local socket, or over TLS to a primary server that the operator's
+//! token names.
 
 use std::fmt;
 use std::io;
@@ -6,10 +7,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
+use holdfast_link::net::enrol::Error as LinkError;
+use holdfast_link::rpc::{local, operator};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
 
+use super::login::Login;
 use crate::errors::{Failure, Result};
 
 /// An answer that takes longer is one that does not come: `wait` answers after 25 s.
@@ -27,6 +32,8 @@ pub(super) struct Answer {
 pub(super) enum Trouble {
     /// No role runs with this state directory.
     NoRole(io::Error),
+    /// Somebody else answers where the primary server should.
+    SomebodyElse(String),
     /// The connection was lost, or nobody answered.
     Lost(String),
 }
@@ -35,28 +42,44 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRole(error) => write!(f, "no Holdfast server or client runs here: {error}"),
-            Self::Lost(why) => f.write_str(why),
+            Self::SomebodyElse(why) | Self::Lost(why) => f.write_str(why),
         }
     }
 }
 
-pub(super) struct Wire {
-    runtime: Runtime,
-    state: PathBuf,
+/// Who is asked.
+pub(super) enum Way {
+    /// The role that runs with this state directory.
+    Local(PathBuf),
+    /// A primary server elsewhere.
+    Remote(Login),
 }
 
+pub(super) struct Wire {
+    runtime: Runtime,
+    pub(super) way: Way,
+}
+
+trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
+
 impl Wire {
-    pub(super) fn local(state: PathBuf) -> Result<Self> {
+    pub(super) fn new(way: Way) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        Ok(Self { runtime: runtime.map_err(Failure::plain)?, state })
+        Ok(Self { runtime: runtime.map_err(Failure::plain)?, way })
     }
 
-    /// What to say if no role runs.
+    /// What to say if there is no use in asking again.
     pub(super) fn nobody(&self, trouble: &Trouble) -> Failure {
-        Failure::failed(
-            format!("{trouble} (state directory {})", crate::open::show(&self.state)),
-            "start it (`holdfast primary run`, `holdfast client run`), or choose its state directory with $HOLDFAST_STATE_DIR",
-        )
+        match &self.way {
+            Way::Local(state) => Failure::failed(
+                format!("{trouble} (state directory {})", crate::open::show(state)),
+                "start it (`holdfast primary run`, `holdfast client run`), choose its state directory with $HOLDFAST_STATE_DIR, or \
+                 ask a primary server elsewhere (`holdfast login`)",
+            ),
+            Way::Remote(login) => of_remote(login, trouble),
+        }
     }
 
     /// Waits before another try.
@@ -81,10 +104,13 @@ impl Wire {
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
+        if let Way::Remote(login) = &self.way {
+            request = request.header("authorization", operator::bearer(&login.token));
+        }
         let body = Full::new(Bytes::copy_from_slice(body.unwrap_or_default()));
         let request = request.body(body).map_err(|error| lost(&error))?;
         self.runtime.block_on(async {
-            let stream = holdfast_link::rpc::local::connect(&self.state).await.map_err(Trouble::NoRole)?;
+            let stream = self.connect().await?;
             let asking = async {
                 let (mut sender, connection) =
                     hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
@@ -103,4 +129,38 @@ impl Wire {
             Ok(Answer { status, body })
         })
     }
+
+    async fn connect(&self) -> std::result::Result<Box<dyn Connection>, Trouble> {
+        match &self.way {
+            Way::Local(state) => {
+                Ok(Box::new(local::connect(state).await.map_err(Trouble::NoRole)?) as Box<dyn Connection>)
+            }
+            Way::Remote(login) => {
+                let stream = operator::connect(&login.places, &login.token, false).await;
+                Ok(Box::new(stream.map_err(|error| unreached(&error))?))
+            }
+        }
+    }
+}
+
+/// Why there is no connection to a primary server elsewhere.
+pub(super) fn unreached(error: &LinkError) -> Trouble {
+    match error {
+        LinkError::Unreached(unreached) if !unreached.is_somebody_else() => Trouble::Lost(error.to_string()),
+        _ => Trouble::SomebodyElse(error.to_string()),
+    }
+}
+
+/// What to do about a primary server elsewhere that is not reached.
+pub(super) fn of_remote(login: &Login, trouble: &Trouble) -> Failure {
+    let next = match trouble {
+        Trouble::SomebodyElse(_) => {
+            "compare the address with the token's site, and get a new token if the site was made anew; else something on the way \
+             answers in the server's place"
+        }
+        Trouble::NoRole(_) | Trouble::Lost(_) => {
+            "is the primary server running, and may this machine reach its port (7556 unless it says otherwise)?"
+        }
+    };
+    Failure::failed(format!("{}: {trouble}", login.peer()), next)
 }

@@ -5,6 +5,7 @@
 mod backup;
 mod browse;
 mod keys;
+mod operators;
 mod output;
 mod restore;
 mod site;

@@ -9,14 +9,14 @@ use serde_json::Value;
 use crate::{Host, small};
 
 /// A role that runs. Its process is killed with this.
-struct Role {
+pub(super) struct Role {
     running: Running,
 }
 
 impl Role {
     /// Starts it and waits until it says that it is ready.
     #[track_caller]
-    fn start(program: &Program, line: &str) -> Self {
+    pub(super) fn start(program: &Program, line: &str) -> Self {
         let mut running = program.start(line.split_whitespace()).unwrap();
         assert!(running.wait_for(|line| line.ends_with("is ready")).unwrap(), "{line}");
         Self { running }
@@ -24,7 +24,7 @@ impl Role {
 
     /// The same for one that says at which port it listens.
     #[track_caller]
-    fn listening(program: &Program, line: &str) -> (Self, u16) {
+    pub(super) fn listening(program: &Program, line: &str) -> (Self, u16) {
         let mut running = program.start(line.split_whitespace()).unwrap();
         let port = std::cell::Cell::new(None);
         let seen = running.wait_for(|line| {
@@ -36,23 +36,23 @@ impl Role {
         (Self { running }, port.get().expect("a port is told"))
     }
 
-    fn kill(self) {
+    pub(super) fn kill(self) {
         drop(self.running);
     }
 }
 
 /// The primary server's host, a client's, and what runs on them.
-struct Site {
-    server: Host,
-    client: Host,
-    port: u16,
-    primary: Option<Role>,
+pub(super) struct Site {
+    pub(super) server: Host,
+    pub(super) client: Host,
+    pub(super) port: u16,
+    pub(super) primary: Option<Role>,
     web1: Option<Role>,
 }
 
 impl Site {
     /// A site with a client that attends.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (server, client) = (Host::new(), Host::new());
         server.words("primary init --site lab").assert_ok();
         let (primary, port) = Role::listening(&server.program, "primary run --listen 127.0.0.1:0");
@@ -64,7 +64,7 @@ impl Site {
     }
 
     #[track_caller]
-    fn token(&self) -> String {
+    pub(super) fn token(&self) -> String {
         self.server.words("token create").assert_ok().text().trim().to_owned()
     }
 
@@ -80,21 +80,21 @@ impl Site {
         });
     }
 
-    fn start_primary(&mut self) {
+    pub(super) fn start_primary(&mut self) {
         let line = format!("primary run --listen 127.0.0.1:{}", self.port);
         self.primary = Some(Role::start(&self.server.program, &line));
     }
 
     /// Asks until the answer is as it should be. Each question is a process: it does not spin.
     #[track_caller]
-    fn wait_until(&self, question: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(super) fn wait_until(&self, question: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let ask = |_| self.server.words(question).assert_ok().json().unwrap();
         (0..2_000).map(ask).find(wanted).expect("what is waited for never comes")
     }
 
     /// Applies a policy of this client, with these lines besides the paths.
     #[track_caller]
-    fn policy(&self, name: &str, path: &str, lines: &str) {
+    pub(super) fn policy(&self, name: &str, path: &str, lines: &str) {
         let path = self.client.text(path);
         let text = format!("[policy.{name}]\nclients = [\"web1\"]\npaths = [{path:?}]\n{lines}");
         let file = self.server.path(&format!("{name}.toml"));
@@ -103,7 +103,7 @@ impl Site {
     }
 
     #[track_caller]
-    fn run(&self, policy: &str) -> Value {
+    pub(super) fn run(&self, policy: &str) -> Value {
         self.server.run(["policy", "run", policy, "--wait", "--json"]).assert_ok().json().unwrap()
     }
 
@@ -117,13 +117,13 @@ impl Site {
 }
 
 #[track_caller]
-fn same(first: &Path, second: &Path) {
+pub(super) fn same(first: &Path, second: &Path) {
     let differences = Compare::default().trees(first, second).unwrap();
     assert!(differences.is_empty(), "{differences:#?}");
 }
 
 /// A tree that takes some seconds at 8 MB/s.
-fn slow() -> Plan {
+pub(super) fn slow() -> Plan {
     let mut random = Random::new(7);
     small()
         .content("large", Content::random(&mut random, 24_000_000))
@@ -437,14 +437,14 @@ fn settings_are_checked_and_obeyed() {
 }
 
 /// A media server of its own. Its port stays the same when it is started again.
-struct Store {
+pub(super) struct Store {
     host: Host,
     port: u16,
     role: Option<Role>,
 }
 
 impl Store {
-    fn new(site: &Site, name: &str) -> Self {
+    pub(super) fn new(site: &Site, name: &str) -> Self {
         let host = Host::new();
         let token = site.server.words("token create --role media").assert_ok().text().trim().to_owned();
         let primary = format!("127.0.0.1:{}", site.port);
