@@ -28,10 +28,18 @@ pub(crate) fn memory(group: &Group) -> usize {
     2 * (group.data.len() + plain)
 }
 
-fn list_of(group: &Group) -> Result<List> {
+/// Refuses what is too long, before there is any work on it.
+pub(crate) fn bounds(group: &Group) -> Result<()> {
     if group.names.len() != group.lengths.len() * 32 || group.lengths.len() > CHUNKS_MAX {
         return Err(Error::Invalid("the list of a group"));
     }
+    if group.data.len() as u64 + SEAL > DATA_MAX {
+        return Err(Error::Invalid("the length of a group"));
+    }
+    Ok(())
+}
+
+fn list_of(group: &Group) -> Result<List> {
     let encoding = match group.encoding {
         0 => Encoding::Plain,
         1 => Encoding::Zstd,
@@ -57,10 +65,8 @@ pub(crate) fn to_group(list: &List, data: Bytes) -> Group {
 
 /// Decompresses within the declared length, and compares every chunk with its name.
 pub(crate) fn check(group: Group, naming: &NamingKey) -> Result<Checked> {
+    bounds(&group)?;
     let list = list_of(&group)?;
-    if group.data.len() as u64 + SEAL > DATA_MAX {
-        return Err(Error::Invalid("the length of a group"));
-    }
     let plain = Plain::open(list.clone(), group.data.to_vec())?;
     let mut nodes = Vec::new();
     for (name, bytes) in chunks(&plain)? {

@@ -7,6 +7,7 @@
 //! | [`service`](MediaService) | what is done when a host calls? |
 //! | [`role`] | how does a media server run in a process of its own? |
 //! | `streams` | how are many questions of one call answered in order? |
+//! | `desks`, `calls` | may this question be asked, and this call be made, now? |
 //! | `ticket` | what does a ticket allow? |
 //! | `attempts` | which attempts live, and which are fenced? |
 //! | `attempt` | claims, groups, checkpoints and the commit of one |
@@ -21,7 +22,9 @@
 mod attempt;
 mod attempts;
 mod budget;
+mod calls;
 mod clock;
+mod desks;
 mod durable;
 mod error;
 mod groups;

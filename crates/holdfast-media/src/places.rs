@@ -1,8 +1,8 @@
 //! Whose turn it is to go when there are too many of something: the longest unused of the caller's own first, so that one
 //! caller cannot drive out, or lock out, the others. What is counted, and what going means, others know.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use holdfast_link::identity::Identity;
@@ -72,24 +72,55 @@ impl Use {
     }
 }
 
+/// While it lasts what is used is not forgotten.
+#[derive(Debug)]
+struct Using(Arc<Use>);
+
+impl Using {
+    fn begin(used: &Arc<Use>) -> Self {
+        used.calls.fetch_add(1, SeqCst);
+        Self(Arc::clone(used))
+    }
+}
+
+impl Drop for Using {
+    fn drop(&mut self) {
+        *self.0.last.lock() = Instant::now();
+        self.0.calls.fetch_sub(1, SeqCst);
+    }
+}
+
 /// One call. While it lasts what it works with is not forgotten.
 #[derive(Debug)]
 pub(crate) struct Call<T> {
     pub(crate) with: Arc<T>,
-    used: Arc<Use>,
+    using: Using,
 }
 
 impl<T> Call<T> {
     pub(crate) fn begin(with: &Arc<T>, used: &Arc<Use>) -> Self {
-        used.calls.fetch_add(1, SeqCst);
-        Self { with: Arc::clone(with), used: Arc::clone(used) }
+        Self { with: Arc::clone(with), using: Using::begin(used) }
+    }
+
+    /// For a call of many questions, between them.
+    pub(crate) fn hold(&self) -> Hold<T> {
+        Hold { with: Arc::downgrade(&self.with), using: Using::begin(&self.using.0) }
     }
 }
 
-impl<T> Drop for Call<T> {
-    fn drop(&mut self) {
-        *self.used.last.lock() = Instant::now();
-        self.used.calls.fetch_sub(1, SeqCst);
+/// A call that waits for its next question. What it works with counts as used, but it may end: what it holds is not kept by a
+/// peer that says nothing.
+#[derive(Debug)]
+pub(crate) struct Hold<T> {
+    with: Weak<T>,
+    using: Using,
+}
+
+impl<T> Hold<T> {
+    /// The next question, if it is still there.
+    pub(crate) fn call(&self) -> Option<Call<T>> {
+        let with = self.with.upgrade()?;
+        Some(Call { with, using: Using::begin(&self.using.0) })
     }
 }
 
@@ -137,5 +168,18 @@ mod tests {
         assert!(is_busy(goes(&all.map(|(of, _)| (of, true)), 4, NONE)));
         // One that was used a moment ago stays.
         assert!(is_busy(goes(&all, 4, Duration::from_millis(9500))));
+    }
+
+    #[test]
+    fn between_its_questions_a_call_uses_and_does_not_keep() {
+        let (with, used) = (Arc::new(7), Arc::new(Use::new()));
+        let later = Instant::now() + Duration::from_secs(60);
+        let is_used = || used.unused_since(later, Duration::ZERO).is_none();
+        let hold = Call::begin(&with, &used).hold();
+        assert!(is_used() && hold.call().is_some_and(|call| *call.with == 7));
+        drop(with);
+        assert!(is_used() && hold.call().is_none());
+        drop(hold);
+        assert!(!is_used());
     }
 }

@@ -9,28 +9,32 @@ use holdfast_link::identity::Identity;
 use holdfast_link::rpc::Caller;
 use holdfast_proto::services::media_server::{Media, MediaServer};
 use holdfast_proto::services::{self as wire, MESSAGE_MAX};
-use holdfast_types::JobId;
-use holdfast_vault::{Brief, ImageDraft, Vault};
-use tokio::sync::watch;
+use holdfast_types::{ChunkName, JobId};
+use holdfast_vault::{Brief, ImageDraft, Spot, Vault};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::attempt::Attempt;
 use crate::attempts::Attempts;
 use crate::budget::NameBudget;
+use crate::calls::{Calls, Kind};
 use crate::clock::{Clocks, now_millis};
+use crate::desks;
 use crate::error::{Error, Result};
 use crate::groups;
 use crate::places::Call;
 use crate::readers::{Reader, Readers};
 use crate::reports::Reports;
 use crate::show::{Viewer, Walk};
-use crate::streams::{Answers, in_order, in_steps};
+use crate::streams::{Answers, Untaken, in_order, in_steps};
 use crate::ticket::{Right, StoreRight, TicketCheck};
 use crate::words::{self, AttemptId};
 use crate::workers::Workers;
 
 /// Images that are listed at a time.
 const IMAGES_STEP: usize = 64;
+/// Bytes of nodes and images of one call that its peer has not taken.
+const SHOWN_MAX: usize = 2 << 20;
 /// Names of nodes in one question.
 const NODES_MAX: usize = 256;
 
@@ -54,14 +58,15 @@ impl Options {
 #[derive(Clone)]
 pub struct MediaService(Arc<Inner>);
 
-struct Inner {
+pub(crate) struct Inner {
     vault: Vault,
     check: Box<dyn TicketCheck>,
-    attempts: Attempts,
+    pub(crate) attempts: Attempts,
     readers: Readers,
     reports: Reports,
     budget: Arc<NameBudget>,
     workers: Workers,
+    calls: Calls,
 }
 
 impl std::fmt::Debug for MediaService {
@@ -82,6 +87,7 @@ impl MediaService {
             reports: Reports::open(&options.state)?,
             budget,
             workers: Workers::new(),
+            calls: Calls::default(),
         })))
     }
 
@@ -126,12 +132,17 @@ impl MediaService {
         self.0.attempts.forget_old(now, now_millis())
     }
 
-    async fn run<T: Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let inner = Arc::clone(&self.0);
         self.0.workers.run(move || work(&inner)).await
+    }
+
+    /// Waits for room for work on a group.
+    pub(crate) async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit> {
+        self.0.workers.room(bytes).await
     }
 }
 
@@ -231,7 +242,11 @@ impl Inner {
         Ok(Viewer::Reader(Arc::new(self.reader(request.ticket.as_ref(), caller)?)))
     }
 
-    fn reader(&self, ticket: Option<&wire::SignedTicket>, caller: &Identity) -> Result<Call<Reader>> {
+    pub(crate) fn reader(
+        &self,
+        ticket: Option<&wire::SignedTicket>,
+        caller: &Identity,
+    ) -> Result<Call<Reader>> {
         self.readers.find(ticket, caller, &*self.check)
     }
 
@@ -250,13 +265,10 @@ impl Inner {
         }
     }
 
-    fn images(&self, ticket: Option<&wire::SignedTicket>, caller: &Identity) -> Result<Vec<wire::Image>> {
+    fn images(&self, ticket: Option<&wire::SignedTicket>, caller: &Identity) -> Result<Vec<Brief>> {
         let reader = self.reader(ticket, caller)?;
         // One that cannot be read may be another client's: the primary server tells an operator.
-        let images = reader.with.images(&self.vault)?;
-        let naming_key = || self.vault.naming().as_bytes().to_vec();
-        let image = |brief: &Brief| wire::Image { naming_key: naming_key(), ..words::to_image(brief) };
-        Ok(images.iter().map(image).collect())
+        reader.with.images(&self.vault)
     }
 
     fn locate(&self, request: &wire::LocateRequest, caller: &Identity) -> Result<wire::LocateAnswer> {
@@ -268,14 +280,16 @@ impl Inner {
         Ok(wire::LocateAnswer { spots })
     }
 
-    fn fetch(&self, request: &wire::FetchRequest, caller: &Identity) -> Result<wire::FetchAnswer> {
-        let reader = self.reader(request.ticket.as_ref(), caller)?;
-        let names = words::names(&request.names)?;
-        if reader.with.known(&names).contains(&false) {
+    pub(crate) fn fetch(
+        &self,
+        reader: &Reader,
+        spot: &Spot,
+        names: &[ChunkName],
+    ) -> Result<wire::FetchAnswer> {
+        if reader.known(names).contains(&false) {
             return Err(Error::Denied("a chunk is asked for that no node has named"));
         }
-        let spot = words::group_spot(request.group.as_ref())?;
-        let group = match self.group(&reader.with, &spot, &names) {
+        let group = match self.group(reader, spot, names) {
             Ok(group) => group,
             Err(error @ (Error::Vault(_) | Error::Format(_))) => {
                 return Ok(wire::FetchAnswer { group: None, fault: words::text(&error) });
@@ -286,12 +300,7 @@ impl Inner {
     }
 
     /// The group as it is stored if the reader knows all of it, else what is wanted of it.
-    fn group(
-        &self,
-        reader: &Reader,
-        spot: &holdfast_vault::Spot,
-        names: &[holdfast_types::ChunkName],
-    ) -> Result<wire::Group> {
+    fn group(&self, reader: &Reader, spot: &Spot, names: &[ChunkName]) -> Result<wire::Group> {
         let (list, data) = self.vault.stored_group(spot)?;
         let all: Vec<_> = list.chunks.iter().map(|(name, _)| *name).collect();
         if !reader.known(&all).contains(&false) {
@@ -299,7 +308,7 @@ impl Inner {
         }
         let wanted: std::collections::HashSet<_> = names.iter().collect();
         let mut seen = std::collections::HashSet::new();
-        let keep = |_, name: &holdfast_types::ChunkName| wanted.contains(name) && seen.insert(*name);
+        let keep = |_, name: &ChunkName| wanted.contains(name) && seen.insert(*name);
         let (list, data) = groups::with_only(&list, &data, self.vault.naming(), keep)?;
         Ok(groups::to_group(&list, data.into()))
     }
@@ -330,38 +339,16 @@ impl Media for MediaService {
 
     async fn claim(&self, request: Request<Streaming<wire::ClaimRequest>>) -> Answer<Self::ClaimStream> {
         let caller = caller(&request)?;
-        let service = self.clone();
-        Ok(Response::new(in_order(request.into_inner(), move |question| {
-            let (service, caller) = (service.clone(), caller.clone());
-            async move {
-                let claim = move |inner: &Inner| {
-                    let id = words::attempt(question.attempt.as_ref())?;
-                    let names = words::names(&question.names)?;
-                    let lacking = inner.attempts.find(id, &caller)?.with.claim(&names, question.only_ask)?;
-                    Ok(wire::ClaimAnswer { lacking: words::bits(&lacking) })
-                };
-                service.run(claim).await
-            }
-        })))
+        let place = self.0.calls.begin(&caller, Kind::Claim)?;
+        let desk = desks::Claims::new(self.clone(), caller);
+        Ok(Response::new(in_order(request.into_inner(), desk, place)))
     }
 
     async fn put(&self, request: Request<Streaming<wire::PutRequest>>) -> Answer<Self::PutStream> {
         let caller = caller(&request)?;
-        let service = self.clone();
-        Ok(Response::new(in_order(request.into_inner(), move |question| {
-            let (service, caller) = (service.clone(), caller.clone());
-            async move {
-                let id = words::attempt(question.attempt.as_ref())?;
-                let group = question.group.ok_or(Error::Invalid("a group"))?;
-                let room = service.0.workers.room(groups::memory(&group)).await?;
-                let put = move |inner: &Inner| {
-                    let bytes_added = inner.attempts.find(id, &caller)?.with.put(group)?;
-                    drop(room);
-                    Ok(wire::PutAnswer { bytes_added })
-                };
-                service.run(put).await
-            }
-        })))
+        let place = self.0.calls.begin(&caller, Kind::Put)?;
+        let desk = desks::Puts::new(self.clone(), caller);
+        Ok(Response::new(in_order(request.into_inner(), desk, place)))
     }
 
     async fn checkpoint(&self, request: Request<wire::CheckpointRequest>) -> Answer<wire::CheckpointAnswer> {
@@ -394,19 +381,23 @@ impl Media for MediaService {
 
     async fn images(&self, request: Request<wire::ImagesRequest>) -> Answer<Self::ImagesStream> {
         let caller = caller(&request)?;
+        let place = self.0.calls.begin(&caller, Kind::Look)?;
         let ticket = request.into_inner().ticket;
         let mut images = self.run(move |inner| inner.images(ticket.as_ref(), &caller)).await?;
         images.reverse();
-        Ok(Response::new(in_steps(images, |mut left| async move {
-            let from = left.len().saturating_sub(IMAGES_STEP);
-            let mut some = left.split_off(from);
-            some.reverse();
-            Ok((left, some))
+        let naming_key = self.0.vault.naming().as_bytes().to_vec();
+        let bounds: (_, fn(&_) -> usize) = (Untaken::new(SHOWN_MAX), words::image_size);
+        Ok(Response::new(in_steps(images, place, bounds, move |mut left| {
+            let some = left.split_off(left.len().saturating_sub(IMAGES_STEP));
+            let image =
+                |brief: &Brief| wire::Image { naming_key: naming_key.clone(), ..words::to_image(brief) };
+            std::future::ready(Ok((left, some.iter().rev().map(image).collect())))
         })))
     }
 
     async fn walk(&self, request: Request<wire::WalkRequest>) -> Answer<Self::WalkStream> {
         let caller = caller(&request)?;
+        let place = self.0.calls.begin(&caller, Kind::Look)?;
         let request = request.into_inner();
         let begin = move |inner: &Inner| {
             let root = request.root.as_ref().ok_or(Error::Invalid("the root of a manifest"))?;
@@ -414,7 +405,7 @@ impl Media for MediaService {
         };
         let walk = self.run(begin).await?;
         let service = self.clone();
-        Ok(Response::new(in_steps(walk, move |mut walk| {
+        Ok(Response::new(in_steps(walk, place, shown(), move |mut walk| {
             let service = service.clone();
             async move {
                 service
@@ -429,6 +420,7 @@ impl Media for MediaService {
 
     async fn nodes(&self, request: Request<wire::NodesRequest>) -> Answer<Self::NodesStream> {
         let caller = caller(&request)?;
+        let place = self.0.calls.begin(&caller, Kind::Look)?;
         let request = request.into_inner();
         if request.names.len() > NODES_MAX {
             return Err(Error::Invalid("the number of nodes").into());
@@ -438,7 +430,7 @@ impl Media for MediaService {
         names.reverse();
         let find = move |inner: &Inner| inner.viewer_of_ticket(request.ticket.as_ref(), &caller);
         let viewer = self.run(find).await?;
-        Ok(Response::new(in_steps((viewer, names), move |(viewer, mut names)| {
+        Ok(Response::new(in_steps((viewer, names), place, shown(), move |(viewer, mut names)| {
             let service = service.clone();
             async move {
                 // One at a time: eight large ones would be too much memory.
@@ -458,17 +450,13 @@ impl Media for MediaService {
 
     async fn fetch(&self, request: Request<Streaming<wire::FetchRequest>>) -> Answer<Self::FetchStream> {
         let caller = caller(&request)?;
-        let service = self.clone();
-        Ok(Response::new(in_order(request.into_inner(), move |question| {
-            let (service, caller) = (service.clone(), caller.clone());
-            async move {
-                let length = question.group.as_ref().map_or(0, |spot| spot.group_length);
-                let room =
-                    service.0.workers.room(2 * (length as usize + holdfast_format::group::PLAIN_MAX)).await?;
-                let answer = service.run(move |inner| inner.fetch(&question, &caller)).await;
-                drop(room);
-                answer
-            }
-        })))
+        let place = self.0.calls.begin(&caller, Kind::Fetch)?;
+        let desk = desks::Fetches::new(self.clone(), caller);
+        Ok(Response::new(in_order(request.into_inner(), desk, place)))
     }
+}
+
+/// How much of what is shown may wait for the peer.
+fn shown() -> (Untaken, fn(&wire::Node) -> usize) {
+    (Untaken::new(SHOWN_MAX), |node| node.data.len())
 }

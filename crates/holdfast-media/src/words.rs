@@ -133,6 +133,12 @@ pub(crate) fn to_image(record: &ImageRecord) -> wire::Image {
     }
 }
 
+/// About the bytes of an image's message: what may be long in it, and as much as the rest has at most.
+pub(crate) fn image_size(image: &wire::Image) -> usize {
+    let roots = image.roots.iter().map(|root| root.len() + 8);
+    roots.chain(image.excludes.iter().map(|pattern| pattern.len() + 8)).sum::<usize>() + 1024
+}
+
 /// The image of a ticket: none if all of a client's are meant.
 pub(crate) fn image(bytes: &[u8]) -> Result<Option<ImageId>> {
     match bytes {

@@ -1,6 +1,7 @@
 //! Where work is done that blocks: a bounded number of threads of the runtime's pool, and a bounded amount of memory.
 //!
-//! No thread waits for a peer: what a stream has at hand stands in the stream's own task between two steps of work.
+//! No thread waits for a peer, nor does this memory: what a stream has at hand stands in the stream's own task between two
+//! steps of work, within its own bounds.
 
 use std::sync::Arc;
 
