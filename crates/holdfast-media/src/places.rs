@@ -169,4 +169,17 @@ mod tests {
         // One that was used a moment ago stays.
         assert!(is_busy(goes(&all, 4, Duration::from_millis(9500))));
     }
+
+    #[test]
+    fn between_its_questions_a_call_uses_and_does_not_keep() {
+        let (with, used) = (Arc::new(7), Arc::new(Use::new()));
+        let later = Instant::now() + Duration::from_secs(60);
+        let is_used = || used.unused_since(later, Duration::ZERO).is_none();
+        let hold = Call::begin(&with, &used).hold();
+        assert!(is_used() && hold.call().is_some_and(|call| *call.with == 7));
+        drop(with);
+        assert!(is_used() && hold.call().is_none());
+        drop(hold);
+        assert!(!is_used());
+    }
 }

@@ -341,7 +341,7 @@ async fn no_job_begins_on_a_host_that_is_out_of_reach() {
 #[tokio::test]
 async fn nights_do_not_pile_up_for_a_client_that_is_away() {
     let mut bench = Bench::new().await;
-    let row = PolicyRow { name: "home".into(), text: POLICY.into(), applied: 1 };
+    let row = PolicyRow { name: "home".into(), text: POLICY.into(), applied: 1, by: String::new() };
     bench.manager.catalog.put_policies(&[row]).await.unwrap();
     let policies = holdfast_jobs::policy::parse(POLICY, &crate::plan::zone).unwrap();
     bench.manager.take_policies(policies.clone()).await.unwrap();

@@ -111,7 +111,8 @@ fn read_token(text: &str) -> Result<OperatorToken> {
 pub(crate) fn given_token(argument: Option<&str>) -> Result<OperatorToken> {
     let text = match argument {
         Some("-") => {
-            let mut text = Zeroizing::new(String::with_capacity(usize::try_from(BYTES_MAX).unwrap_or_default() + 1));
+            let mut text =
+                Zeroizing::new(String::with_capacity(usize::try_from(BYTES_MAX).unwrap_or_default() + 1));
             let read = std::io::stdin().lock().take(BYTES_MAX).read_to_string(&mut text);
             read.map_err(|error| Failure::failed(error, "give the token on standard input"))?;
             text
