@@ -103,15 +103,20 @@ impl Visitors {
             () = after(STRANGE_MAX) => return,
             _ = standing.wait_for(|standing| *standing != Standing::Strange) => {}
         }
-        if matches!(*standing.borrow(), Standing::Known(_)) {
-            drop(place);
-            let known = guest.standing.borrow().clone();
+        let known = guest.standing.borrow().clone();
+        if known == Standing::Refused {
+            connection.as_mut().graceful_shutdown();
             tokio::select! {
-                _ = connection.as_mut() => return,
-                // Whoever has taken his own token back is told so.
-                () = self.revoked(known) => {}
-                _ = standing.wait_for(|standing| *standing == Standing::Refused) => {}
+                _ = timeout(LAST_WORDS, connection) => return,
+                () = place.taken_away() => return,
             }
+        }
+        drop(place);
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            // Whoever has taken his own token back is told so.
+            () = self.revoked(known) => {}
+            _ = standing.wait_for(|standing| *standing == Standing::Refused) => {}
         }
         connection.as_mut().graceful_shutdown();
         let _ = timeout(LAST_WORDS, connection).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Subcommand, ValueEnum};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::console::Console;
 use crate::errors::{Failure, Result, Status};
@@ -133,10 +134,11 @@ impl CreateArgs {
             wish["read_only"] = self.read_only.into();
         }
         let made: Made = Site::find()?.post("/api/v1/tokens", &wish)?;
+        let token = Zeroizing::new(made.token);
         let mut out = Out::new();
         match self.json {
-            true => out.json(&json!({ "token": made.token }))?,
-            false => out.line(made.token)?,
+            true => out.json(&json!({ "token": token.as_str() }))?,
+            false => out.line(token.as_str())?,
         }
         out.finish()?;
         Ok(Status::Done)

@@ -71,7 +71,7 @@ fn an_operator_elsewhere_does_what_one_on_the_primary_servers_host_does() {
     assert_eq!(images[0]["id"], image);
     assert_eq!(
         desk.run(["ls", "latest", &src, "--json"]).assert_ok().json().unwrap().as_array().unwrap().len(),
-        4
+        3
     );
     assert_eq!(desk.run(["cat", "latest", &format!("{src}/a")]).assert_ok().text(), "first\n");
     desk.run(["find", "b", "--json"]).assert_ok();
@@ -101,6 +101,21 @@ fn the_environment_is_enough_and_stores_nothing() {
     let hosts = desk.words("hosts --json").assert_ok().json().unwrap();
     assert_eq!(hosts[0]["name"], "web1");
     assert_eq!(std::fs::read_dir(desk.program.state()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_stored_login_that_others_may_read_or_that_is_damaged_is_not_used() {
+    let desk = Host::new();
+    let file = desk.program.state().join("login");
+    std::fs::write(&file, "127.0.0.1:1\nhfo1-AAAA\n").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let outcome = desk.words("jobs").assert_code(3);
+    assert!(outcome.stderr.contains("mode 0644"), "{outcome}");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let outcome = desk.words("jobs").assert_code(3);
+    assert!(outcome.stderr.contains("is not what `holdfast login` writes"), "{outcome}");
+    desk.words("logout").assert_ok();
+    assert!(!file.exists());
 }
 
 #[test]
