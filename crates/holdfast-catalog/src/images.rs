@@ -87,6 +87,12 @@ impl Catalog {
         Ok(transaction.commit().await?)
     }
 
+    /// The ids of the images of a media server.
+    pub async fn images_of_media(&self, media: &str) -> Result<Vec<String>> {
+        let ids = sqlx::query("SELECT id FROM images WHERE media = ?1").bind(media);
+        ids.fetch_all(&self.readers).await?.iter().map(|row| row.text("id")).collect()
+    }
+
     /// The image with this id.
     pub async fn image(&self, id: &str) -> Result<Option<ImageRow>> {
         let row =

@@ -201,6 +201,15 @@ impl Attempts {
         Ok(())
     }
 
+    /// The highest incarnation of an attempt that is remembered; 0 if there is none.
+    pub(crate) fn highest_incarnation(&self) -> Result<u64> {
+        let mut highest = 0;
+        for job in self.files.names()?.iter().filter_map(|name| parse_job(name)) {
+            highest = self.progress(&job)?.map_or(highest, |seen| seen.epoch.incarnation.max(highest));
+        }
+        Ok(highest)
+    }
+
     fn progress(&self, job: &JobId) -> Result<Option<Progress>> {
         Ok(self.files.get(&job.to_string())?.and_then(|bytes| decode(&bytes)))
     }

@@ -17,6 +17,7 @@
 //! | `budget` | who may remember more names of chunks? |
 //! | `clock` | can the wall clock be believed? |
 //! | `reports` | which images has the primary server not heard of? |
+//! | `inventory` | which images are there, for a catalog that was lost? |
 //! | `upkeep` | what does an operator have done to the vault? |
 //! | `groups`, `words`, `names`, `durable`, `workers` | checked groups, checked messages, sets of names, small files, threads |
 
@@ -29,6 +30,7 @@ mod desks;
 mod durable;
 mod error;
 mod groups;
+mod inventory;
 mod names;
 mod places;
 mod readers;

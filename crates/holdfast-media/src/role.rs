@@ -143,6 +143,20 @@ async fn serve(enrolled: &Enrolled, service: &MediaService) {
     std::future::pending().await
 }
 
+/// Says what the vault holds, so that the primary server can see whether its catalog agrees.
+async fn say_holding(service: &MediaService, reports: &watch::Receiver<Option<Reports>>, notes: &dyn Notes) {
+    let asked = service.clone();
+    let holding = tokio::task::spawn_blocking(move || asked.holding()).await;
+    match (holding, reports.borrow().clone()) {
+        (Ok(Ok(holding)), Some(reports)) => {
+            // Without room the next attendance says it.
+            let _ = reports.say(Report { report: Some(Said::Holding(holding)) });
+        }
+        (Ok(Err(error)), _) => notes.say(&format!("the images of the vault cannot be listed: {error}")),
+        _ => {}
+    }
+}
+
 /// Whoever attends.
 struct Role {
     service: MediaService,
@@ -173,7 +187,11 @@ impl Role {
         let (reports, notes) = (self.reports.subscribe(), Arc::clone(&self.notes));
         async move {
             let mut made = service.images_made();
+            let mut has_begun = false;
             loop {
+                if has_begun {
+                    say_holding(&service, &reports, &*notes).await;
+                }
                 let asked = service.clone();
                 let unsettled = tokio::task::spawn_blocking(move || {
                     asked.forget_idle()?;
@@ -196,12 +214,12 @@ impl Role {
                 }
                 let more = async {
                     tokio::select! {
-                        _ = made.changed() => {}
-                        () = begun.notified() => {}
+                        _ = made.changed() => false,
+                        () = begun.notified() => true,
                     }
                 };
                 // Whichever comes first.
-                let _ = timeout(SAY_EVERY, more).await;
+                has_begun = timeout(SAY_EVERY, more).await.unwrap_or(false);
             }
         }
     }
@@ -250,6 +268,17 @@ impl Attendant for Role {
                     let upkept = service.upkeep(&order);
                     if let Some(reports) = reports.borrow().clone() {
                         reports.say(Report { report: Some(Said::Upkept(upkept)) });
+                    }
+                });
+            }
+            Some(What::Inventory(_)) => {
+                let (reports, notes) = (self.reports.clone(), Arc::clone(&self.notes));
+                // It may be long. If the call ends meanwhile, the next one begins with another.
+                tokio::task::spawn_blocking(move || {
+                    let Some(reports) = reports.borrow().clone() else { return };
+                    let say = |held| reports.say_blocking(Report { report: Some(Said::Held(held)) });
+                    if let Err(error) = service.inventory(&mut { say }) {
+                        notes.say(&format!("the images of the vault cannot be listed: {error}"));
                     }
                 });
             }

@@ -56,7 +56,7 @@ impl Options {
 
 /// A media server's service. Clones are the same one.
 #[derive(Clone)]
-pub struct MediaService(Arc<Inner>);
+pub struct MediaService(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     vault: Vault,

@@ -13,6 +13,7 @@
 //! | `orders` | how is an attempt ordered, with its ticket? |
 //! | `notes` | how does a transition show in a job's row and log? |
 //! | `board` | what of all this can be looked at without asking the manager? |
+//! | `inventory` | does the catalog know the images that vaults have? |
 //! | `upkeep` | what do operators have done to vaults? |
 //! | `attend` | how do hosts attend? |
 //! | `api` | what may people and programs ask? (docs/api.md) |
@@ -20,6 +21,7 @@
 mod api;
 mod attend;
 mod board;
+mod inventory;
 mod manager;
 mod notes;
 mod orders;

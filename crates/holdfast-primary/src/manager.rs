@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::board::Board;
 use crate::day_millis;
+use crate::inventory::Inventory;
 use crate::notes::{self, Progress};
 use crate::orders::{self, About, Orders};
 use crate::plan::NextPlan;
@@ -52,6 +53,10 @@ pub(crate) enum Command {
     Policies(BTreeMap<String, Policy>),
     /// The media server of this process has made images.
     Committed(Vec<wire::Committed>),
+    /// What the vault of this process holds. Whether it is to be listed.
+    Holds(wire::Holding, oneshot::Sender<bool>),
+    /// A page of that list.
+    Held(wire::Held),
     /// An operator has a vault tended. Whether its media server could be told.
     Upkeep { media: Identity, order: wire::Upkeep, answer: oneshot::Sender<bool> },
 }
@@ -105,6 +110,8 @@ pub(crate) struct Manager {
     pub(crate) incarnation: u64,
     pub(crate) jobs: HashMap<JobId, Live>,
     pub(crate) hosts: HashMap<Identity, Attendance>,
+    /// Vaults that are being compared with the catalog.
+    pub(crate) inventories: HashMap<Identity, Inventory>,
     pub(crate) policies: BTreeMap<String, Policy>,
     pub(crate) marks: BTreeMap<(String, String), u64>,
     pub(crate) limits: Limits,
@@ -354,6 +361,16 @@ impl Manager {
                 let is_told = self.tend(&media, order);
                 let _ = answer.send(is_told);
                 Ok(())
+            }
+            Command::Holds(holding, answer) => {
+                let here = self.here.clone();
+                let wanted = self.holds(&here, &holding).await;
+                let _ = answer.send(matches!(wanted, Ok(true)));
+                wanted.map(drop)
+            }
+            Command::Held(page) => {
+                let here = self.here.clone();
+                self.held(&here, page).await
             }
             Command::Committed(committed) => {
                 let here = self.here.clone();
@@ -669,4 +686,4 @@ pub(crate) fn parse_job(text: &str) -> Option<JobId> {
 
 #[cfg(test)]
 #[path = "manager_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -43,6 +43,14 @@ impl LocalMedia for FakeMedia {
         wire::Upkept { id: order.id.clone(), ..wire::Upkept::default() }
     }
 
+    fn holding(&self) -> Result<wire::Holding, String> {
+        Ok(wire::Holding { sum: vec![0; 16], ..wire::Holding::default() })
+    }
+
+    fn inventory(&self, _: &mut dyn FnMut(wire::Held) -> bool) -> Result<(), String> {
+        Ok(())
+    }
+
     fn tidy(&self) -> Result<(), String> {
         Ok(())
     }
@@ -54,8 +62,8 @@ impl Notes for Silent {
     fn say(&self, _: &str) {}
 }
 
-struct Bench {
-    manager: Manager,
+pub(crate) struct Bench {
+    pub(crate) manager: Manager,
     media: Arc<FakeMedia>,
     _state: tempfile::TempDir,
 }
@@ -64,7 +72,7 @@ const POLICY: &str =
     "[policy.home]\nclients = [\"web1\", \"web2\"]\npaths = [\"/srv\"]\nschedule = [{ at = \"00:00\" }]\n";
 
 impl Bench {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let state = tempfile::tempdir().unwrap();
         let here = site::init(state.path(), "lab", SystemTime::now()).unwrap();
         let (enrolled, _) =
@@ -89,6 +97,7 @@ impl Bench {
             incarnation: 1,
             jobs: HashMap::new(),
             hosts: HashMap::new(),
+            inventories: HashMap::new(),
             policies: BTreeMap::new(),
             marks: BTreeMap::new(),
             limits: Limits::default(),
@@ -108,7 +117,7 @@ impl Bench {
         told
     }
 
-    async fn job(&mut self, client: &str) -> JobId {
+    pub(crate) async fn job(&mut self, client: &str) -> JobId {
         let backup: Backup = serde_json::from_str(r#"{"paths":["/srv"]}"#).unwrap();
         let wish = Wish {
             client: client.into(),
@@ -128,7 +137,7 @@ impl Bench {
         self.manager.report(&host, 1, report).await.unwrap();
     }
 
-    async fn row(&self, id: JobId) -> JobRow {
+    pub(crate) async fn row(&self, id: JobId) -> JobRow {
         self.manager.catalog.job(&id.to_string()).await.unwrap().unwrap()
     }
 }

@@ -127,6 +127,11 @@ pub(crate) fn settled(job: JobId, epoch: Epoch) -> wire::Order {
     wire::Order { order: Some(What::Settled(wire::Settled { attempt: Some(attempt(job, epoch)) })) }
 }
 
+/// To list what a vault holds.
+pub(crate) fn inventory() -> wire::Order {
+    wire::Order { order: Some(What::Inventory(wire::Inventory {})) }
+}
+
 pub(crate) fn attempt(job: JobId, epoch: Epoch) -> wire::Attempt {
     let Epoch { incarnation, counter } = epoch;
     wire::Attempt { job: job.as_bytes().to_vec(), epoch: Some(wire::Epoch { incarnation, counter }) }

@@ -165,7 +165,17 @@ impl Manager {
                 self.board.upkeeps.settle(host, answer, &self.catalog).await;
                 Ok(())
             }
-            Report::Committed(_) | Report::Upkept(_) => Ok(()),
+            Report::Holding(holding) if host.role() == Role::Media => {
+                match self.holds(host, &holding).await {
+                    Ok(true) => {
+                        self.send(host, orders::inventory());
+                        Ok(())
+                    }
+                    agrees => agrees.map(drop),
+                }
+            }
+            Report::Held(page) if host.role() == Role::Media => self.held(host, page).await,
+            Report::Committed(_) | Report::Upkept(_) | Report::Holding(_) | Report::Held(_) => Ok(()),
         };
         if done.is_err() {
             // It was not stored: the host says it again when it attends again.
@@ -280,7 +290,7 @@ impl Manager {
 
     /// Notes an image. The media server has it, so its word counts; a client's counts until then, and of whose it is and how it
     /// is called nothing: that is the job's.
-    async fn keep_image(&self, id: JobId, image: &wire::Image, said: Said<'_>) -> Result<()> {
+    pub(crate) async fn keep_image(&self, id: JobId, image: &wire::Image, said: Said<'_>) -> Result<()> {
         let job = match self.jobs.get(&id) {
             Some(live) => Some(live.row.clone()),
             None => self.catalog.job(&id.to_string()).await?,
@@ -318,7 +328,7 @@ impl Manager {
 }
 
 /// Who tells of an image.
-enum Said<'a> {
+pub(crate) enum Said<'a> {
     ByClient,
     ByMedia(&'a Identity),
 }

@@ -39,7 +39,7 @@ use crate::board::Board;
 use crate::manager::{Command, Manager};
 use crate::orders::Orders;
 use crate::visitors::{Visitors, is_api};
-use crate::{plan, site};
+use crate::{inventory, plan, site};
 
 /// How long a process that stops waits for its connections to end well.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
@@ -64,6 +64,10 @@ pub trait LocalMedia: Send + Sync {
     fn fence(&self, upto: &wire::Attempt) -> Result<(), String>;
     /// Images are to be forgotten, or room freed. Blocks, perhaps for long.
     fn upkeep(&self, order: &wire::Upkeep) -> wire::Upkept;
+    /// What the catalog's images are compared with. Blocks.
+    fn holding(&self) -> Result<wire::Holding, String>;
+    /// All images, page by page, until nobody takes more. Blocks.
+    fn inventory(&self, take: &mut dyn FnMut(wire::Held) -> bool) -> Result<(), String>;
     /// Called every minute: it may forget what nobody has come back for. Blocks.
     fn tidy(&self) -> Result<(), String>;
 }
@@ -222,6 +226,7 @@ async fn manager(
         incarnation: catalog.incarnation().await?,
         jobs: HashMap::new(),
         hosts: HashMap::new(),
+        inventories: HashMap::new(),
         policies: policies(catalog).await?,
         marks: BTreeMap::new(),
         limits: options.limits,
@@ -251,6 +256,7 @@ impl Managing {
     async fn run_with(self, media: Arc<dyn LocalMedia>, inbox: mpsc::Sender<Command>) {
         let errands = async {
             let mut made = media.images_made();
+            let mut is_compared = false;
             loop {
                 let reporter = Arc::clone(&media);
                 let unsettled = tokio::task::spawn_blocking(move || reporter.unsettled()).await;
@@ -259,6 +265,10 @@ impl Managing {
                     && inbox.send(Command::Committed(committed)).await.is_err()
                 {
                     return;
+                }
+                // What was told just now does not lack any more.
+                if !std::mem::replace(&mut is_compared, true) {
+                    inventory::compare_here(&media, &inbox).await;
                 }
                 // Once a minute also those that could not be stored the first time.
                 let _ = tokio::time::timeout(Duration::from_secs(60), made.changed()).await;

@@ -93,6 +93,16 @@ impl Vault {
         Ok(keys.iter().filter_map(|(key, millis, image)| self.brief(key, *millis, *image)).collect())
     }
 
+    /// Shows all images, the newest first, until `take` says no; without a brief those whose records cannot be read.
+    pub fn each_brief(&self, take: &mut dyn FnMut(ImageId, Option<Brief>) -> bool) -> Result<()> {
+        for (key, millis, image) in self.image_keys()? {
+            if !take(image, self.brief(&key, millis, image)) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// The image with this id, if it is there and its record can be read. No other record is looked at.
     pub fn brief_of(&self, image: ImageId) -> Result<Option<Brief>> {
         let found = self.image_keys()?.into_iter().find(|(_, _, other)| *other == image);

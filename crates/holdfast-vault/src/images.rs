@@ -72,6 +72,11 @@ impl Vault {
             .collect()
     }
 
+    /// The ids of all images, also of those whose records cannot be read. Reads no record.
+    pub fn image_ids(&self) -> Result<Vec<ImageId>> {
+        Ok(self.image_keys()?.into_iter().map(|(_, _, image)| image).collect())
+    }
+
     /// The newest image for which `want` says yes, and the first record that could not be read before it was found.
     pub fn newest(
         &self,

@@ -71,8 +71,8 @@ fn words(report: &Report) -> String {
         What::Accepted(accepted) => format!("accepted {}", of(accepted.attempt.as_ref())),
         What::Ended(ended) => format!("ended {}", of(ended.attempt.as_ref())),
         What::Progress(progress) => format!("progress {}", of(progress.attempt.as_ref())),
-        What::Committed(_) => "committed".into(),
-        What::Upkept(_) => "upkept".into(),
+        // A media server's.
+        other => format!("{other:?}"),
     }
 }
 

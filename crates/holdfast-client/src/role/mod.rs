@@ -309,7 +309,7 @@ impl Attendant for Role {
                 }
             }
             // An order of a later version: it is repeated, and what it is for shows as not begun. Vaults are not a client's.
-            Some(What::Upkeep(_)) | None => {}
+            Some(What::Upkeep(_) | What::Inventory(_)) | None => {}
         }
     }
 

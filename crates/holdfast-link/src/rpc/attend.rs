@@ -54,6 +54,11 @@ impl Reports {
         self.is_open.load(Ordering::Acquire) && self.sender.try_send(report).is_ok()
     }
 
+    /// The same, and waits for room as long as the call lasts. Blocks: not to be called from an order.
+    pub fn say_blocking(&self, report: Report) -> bool {
+        self.is_open.load(Ordering::Acquire) && self.sender.blocking_send(report).is_ok()
+    }
+
     /// The session that it goes over.
     pub fn session(&self) -> &Watch {
         &self.session

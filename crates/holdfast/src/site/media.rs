@@ -8,7 +8,7 @@ use holdfast_link::identity::{Identity, ticket};
 use holdfast_link::net::enrolled::Enrolled;
 use holdfast_media::{MediaService, Options};
 use holdfast_primary::LocalMedia;
-use holdfast_proto::services::{Attempt, Committed, SignedTicket, Upkeep, Upkept};
+use holdfast_proto::services::{Attempt, Committed, Held, Holding, SignedTicket, Upkeep, Upkept};
 use holdfast_types::JobId;
 use holdfast_vault::Vault;
 use tokio::sync::watch;
@@ -57,6 +57,14 @@ impl LocalMedia for InProcess {
 
     fn upkeep(&self, order: &Upkeep) -> Upkept {
         self.0.upkeep(order)
+    }
+
+    fn holding(&self) -> std::result::Result<Holding, String> {
+        self.0.holding().map_err(|error| error.to_string())
+    }
+
+    fn inventory(&self, take: &mut dyn FnMut(Held) -> bool) -> std::result::Result<(), String> {
+        self.0.inventory(take).map_err(|error| error.to_string())
     }
 
     fn tidy(&self) -> std::result::Result<(), String> {

@@ -4,6 +4,7 @@
 
 mod backup;
 mod browse;
+mod catalog;
 mod keys;
 mod operators;
 mod output;
