@@ -32,6 +32,8 @@ pub struct ImageRow {
     pub bytes_source: u64,
     /// How many entries could not be read.
     pub errors: u64,
+    /// The policy that it was made for; none if its client asked for it, or if nobody knows any more.
+    pub policy: Option<String>,
     /// What else is known, as JSON that only the caller reads.
     pub record: String,
 }
@@ -49,6 +51,8 @@ pub struct ImageFilter {
     pub job: Option<String>,
     /// Begun then or before.
     pub until: Option<u64>,
+    /// After this one in the list: when it was begun, and its id.
+    pub after: Option<(u64, String)>,
     /// How many at most; never more than [`MOST_ROWS`](crate::MOST_ROWS).
     pub limit: u32,
 }
@@ -58,8 +62,8 @@ impl Catalog {
     pub async fn put_image(&self, image: &ImageRow) -> Result<()> {
         sqlx::query(
             "INSERT OR REPLACE INTO images (id, job, client, name, media, started, finished, roots, files, bytes_source,
-                 errors, record)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                 errors, record, policy)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         )
         .bind(&image.id)
         .bind(&image.job)
@@ -73,6 +77,7 @@ impl Catalog {
         .bind(stored(image.bytes_source, "the number of an image's bytes")?)
         .bind(stored(image.errors, "the number of an image's errors")?)
         .bind(&image.record)
+        .bind(&image.policy)
         .execute(&self.writer)
         .await?;
         Ok(())
@@ -115,6 +120,10 @@ impl Catalog {
         if let Some(until) = filter.until {
             query.push(" AND started <= ").push_bind(stored(until, "a time")?);
         }
+        if let Some((started, id)) = &filter.after {
+            let started = stored(*started, "a time")?;
+            query.push(" AND (started, id) < (").push_bind(started).push(", ").push_bind(id).push(")");
+        }
         query.push(" ORDER BY started DESC, id DESC LIMIT ").push_bind(bounded(filter.limit));
         let rows = query.build().fetch_all(&self.readers).await?;
         rows.iter().map(image).collect()
@@ -135,5 +144,6 @@ fn image(row: &SqliteRow) -> Result<ImageRow> {
         bytes_source: row.number("bytes_source")?,
         errors: row.number("errors")?,
         record: row.text("record")?,
+        policy: row.text_if("policy")?,
     })
 }

@@ -8,7 +8,8 @@ use sqlx::{Connection, Row, SqliteConnection};
 use crate::{Error, Result};
 
 /// The steps: the first makes schema 1 out of an empty file.
-const STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const STEPS: &[&str] =
+    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 
 /// Says of a database file that it is a catalog.
 const APPLICATION: i64 = 1_212_564_321;

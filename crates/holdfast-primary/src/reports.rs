@@ -311,10 +311,12 @@ impl Manager {
             bytes_source: counts.bytes_source,
             errors: counts.errors,
             record: "null".into(),
+            policy: None,
         };
         if let Some(job) = job {
             (row.client, row.name, row.media) = (job.client, job.label, job.media);
             row.started = id.created_millis();
+            row.policy = job.policy;
         }
         match said {
             Said::ByMedia(media) => {

@@ -1,6 +1,7 @@
 //! Which images keep rules keep. Pure: takes images and a time zone, gives verdicts; deleting is the command's.
 //!
-//! Images are grouped by host, paths and label; each group is judged by itself. A rule keeps the newest image of each
+//! Images are grouped by host, paths, label and, in a site, the policy that they were made for; each group is judged by itself:
+//! what a client makes of its own accord cannot push out what a policy has made. A rule keeps the newest image of each
 //! of the newest N periods that have one. An image that any rule keeps is kept. If everything that is kept is incomplete, the
 //! newest complete image is kept too: rules that only count would drop the last good one after a few bad nights.
 
@@ -34,6 +35,31 @@ impl Rules {
     }
 }
 
+/// An image, as far as rules look at it.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidate {
+    /// The image.
+    pub(crate) image: ImageId,
+    /// Those with the same are judged together: host, label, policy, paths.
+    pub(crate) group: (String, String, Option<String>, Vec<Vec<u8>>),
+    /// When it was begun, in milliseconds since 1970 UTC.
+    pub(crate) started_millis: u64,
+    /// All could be read.
+    pub(crate) is_complete: bool,
+}
+
+impl Candidate {
+    /// Of a vault.
+    pub(crate) fn of(record: &ImageRecord) -> Self {
+        Self {
+            image: record.image,
+            group: (record.host.clone(), record.name.clone(), None, record.roots.clone()),
+            started_millis: record.started_millis,
+            is_complete: record.counts.errors == 0,
+        }
+    }
+}
+
 /// What becomes of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
@@ -47,11 +73,11 @@ pub(crate) struct Verdict {
 type Period = fn(Date) -> (i16, i16);
 
 /// Judges images, in any order; the verdicts are in the same order. Rules that keep nothing must not come here.
-pub(crate) fn judge(images: &[ImageRecord], rules: &Rules, zone: &TimeZone) -> Vec<Verdict> {
+pub(crate) fn judge(images: &[Candidate], rules: &Rules, zone: &TimeZone) -> Vec<Verdict> {
     debug_assert!(!rules.keep_nothing());
     let mut groups: HashMap<_, Vec<usize>> = HashMap::new();
     for (at, image) in images.iter().enumerate() {
-        groups.entry((&image.host, &image.roots, &image.name)).or_default().push(at);
+        groups.entry(&image.group).or_default().push(at);
     }
     let mut kept_by: Vec<Vec<&'static str>> = vec![Vec::new(); images.len()];
     for mut group in groups.into_values() {
@@ -64,7 +90,7 @@ pub(crate) fn judge(images: &[ImageRecord], rules: &Rules, zone: &TimeZone) -> V
 }
 
 fn judge_group(
-    images: &[ImageRecord],
+    images: &[Candidate],
     newest_first: &[usize],
     rules: &Rules,
     zone: &TimeZone,
@@ -92,8 +118,8 @@ fn judge_group(
     }
 }
 
-fn keep_a_complete_one(images: &[ImageRecord], newest_first: &[usize], kept_by: &mut [Vec<&'static str>]) {
-    let complete = |at: &&usize| images[**at].counts.errors == 0;
+fn keep_a_complete_one(images: &[Candidate], newest_first: &[usize], kept_by: &mut [Vec<&'static str>]) {
+    let complete = |at: &&usize| images[**at].is_complete;
     if let Some(newest) = newest_first.iter().find(complete)
         && newest_first.iter().filter(complete).all(|at| kept_by[*at].is_empty())
     {
@@ -139,6 +165,10 @@ mod tests {
     fn millis(local: &str, zone: &TimeZone) -> u64 {
         let time: jiff::civil::DateTime = local.parse().unwrap();
         time.to_zoned(zone.clone()).unwrap().timestamp().as_millisecond().try_into().unwrap()
+    }
+
+    fn judge(images: &[ImageRecord], rules: &Rules, zone: &TimeZone) -> Vec<Verdict> {
+        super::judge(&images.iter().map(Candidate::of).collect::<Vec<_>>(), rules, zone)
     }
 
     /// Times of images of one group (local), rules, and the rules that keep each.
@@ -222,6 +252,17 @@ mod tests {
             groups.iter().map(|(host, name, root)| image(1_000_000, host, name, root)).collect();
         let verdicts = judge(&images, &Rules { last: 1, ..NONE }, &TimeZone::UTC);
         assert!(verdicts.iter().all(|verdict| verdict.kept_by == ["last"]));
+    }
+
+    #[test]
+    fn what_a_client_has_asked_for_pushes_out_nothing_of_a_policys() {
+        let images =
+            [1_000_000, 1_000_001, 1_000_002].map(|millis| Candidate::of(&image(millis, "h", "n", "/")));
+        let [mut first, second, third] = images;
+        first.group.2 = Some("n".into());
+        let verdicts = super::judge(&[first, second, third], &Rules { last: 1, ..NONE }, &TimeZone::UTC);
+        let kept: Vec<_> = verdicts.iter().map(|verdict| verdict.kept_by.join("+")).collect();
+        assert_eq!(kept, ["last", "", "last"]);
     }
 
     fn any_rules() -> impl Strategy<Value = Rules> {

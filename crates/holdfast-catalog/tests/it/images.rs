@@ -18,6 +18,7 @@ fn image(id: &str, started: u64) -> ImageRow {
         bytes_source: 4_000_000_000_000,
         errors: 1,
         record: "{}".into(),
+        policy: Some("nightly".into()),
     }
 }
 
@@ -57,6 +58,11 @@ async fn lists_are_newest_first_and_filtered() {
     }
     assert_eq!(found(&catalog, all()).await, ["bb11", "aa11", "aa10", "aa12"]);
     assert_eq!(found(&catalog, ImageFilter { limit: 1, ..all() }).await, ["bb11"]);
+    let after = |started: u64, id: &str| ImageFilter { after: Some((started, id.into())), ..all() };
+    assert_eq!(found(&catalog, after(4, "bb11")).await, ["aa11", "aa10", "aa12"]);
+    assert_eq!(found(&catalog, after(3, "aa11")).await, ["aa10", "aa12"]);
+    // One that is gone meanwhile does not end the list.
+    assert_eq!(found(&catalog, after(3, "aa10ff")).await, ["aa10", "aa12"]);
     assert_eq!(found(&catalog, ImageFilter { client: Some("db".into()), ..all() }).await, ["aa12"]);
     assert_eq!(found(&catalog, ImageFilter { name: Some("home".into()), ..all() }).await, ["bb11"]);
     assert_eq!(found(&catalog, ImageFilter { job: Some("job-2".into()), ..all() }).await, ["aa10"]);

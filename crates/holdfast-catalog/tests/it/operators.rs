@@ -2,7 +2,7 @@
 
 use holdfast_catalog::{Catalog, Kept, NewOperator, OperatorRow, PolicyRow};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use super::{catalog, file};
 
@@ -72,8 +72,18 @@ async fn a_catalog_of_the_first_schema_is_brought_up_to_date() {
     let mut raw: SqliteConnection = options.connect().await.unwrap();
     sqlx::raw_sql(include_str!("../../src/schema/1.sql")).execute(&mut raw).await.unwrap();
     sqlx::raw_sql("INSERT INTO policies VALUES ('home', 'text', 7)").execute(&mut raw).await.unwrap();
+    for (job, policy) in [("j1", "'home'"), ("j2", "NULL")] {
+        let job_row = format!(
+            "INSERT INTO jobs VALUES ('{job}', 'backup', 'web', {policy}, 'depot', 'home', 'done', 0, 1, NULL, 1, 1, 1, 1, \
+             '', '', '', '', 0);
+             INSERT INTO images VALUES ('i{job}', '{job}', 'web', 'home', 'depot', 1, 1, '[]', 1, 1, 0, '')"
+        );
+        sqlx::raw_sql(AssertSqlSafe(job_row)).execute(&mut raw).await.unwrap();
+    }
     raw.close().await.unwrap();
     let catalog = Catalog::open(&path).await.unwrap();
+    assert_eq!(catalog.image("ij1").await.unwrap().unwrap().policy.as_deref(), Some("home"));
+    assert_eq!(catalog.image("ij2").await.unwrap().unwrap().policy, None);
     let home = PolicyRow { name: "home".into(), text: "text".into(), applied: 7, by: String::new() };
     assert_eq!(catalog.policies().await.unwrap(), [home]);
     assert_eq!(catalog.operators().await.unwrap(), []);

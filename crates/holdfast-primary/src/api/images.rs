@@ -19,6 +19,8 @@ pub(super) struct List {
     client: Option<String>,
     name: Option<String>,
     at: Option<u64>,
+    after_started: Option<u64>,
+    after_id: Option<String>,
     limit: Option<u32>,
 }
 
@@ -31,6 +33,7 @@ pub(super) async fn list(
         client: who.only()?.or(query.client),
         name: query.name,
         until: query.at,
+        after: query.after_started.zip(query.after_id),
         limit: query.limit.unwrap_or(LIST),
         ..ImageFilter::default()
     };

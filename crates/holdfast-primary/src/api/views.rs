@@ -133,6 +133,7 @@ pub(super) struct Image {
     files: u64,
     bytes_source: u64,
     errors: u64,
+    policy: Option<String>,
 }
 
 impl From<ImageRow> for Image {
@@ -149,6 +150,7 @@ impl From<ImageRow> for Image {
             files: row.files,
             bytes_source: row.bytes_source,
             errors: row.errors,
+            policy: row.policy,
         }
     }
 }

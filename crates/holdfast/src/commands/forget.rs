@@ -15,9 +15,9 @@ use crate::console::Console;
 use crate::errors::{Failure, Result, Status};
 use crate::open::VaultArgs;
 use crate::out::Out;
-use crate::retention::{self, Rules};
+use crate::retention::{self, Candidate, Rules};
 use crate::select::At;
-use crate::site::{asked, upkeep};
+use crate::site::{asked, forget as site_forget, upkeep};
 use crate::{text, time};
 
 const EXAMPLES: &str = "\
@@ -26,7 +26,8 @@ Examples:
   holdfast forget --keep-last 3 --keep-daily 14 --keep-monthly 12 --dry-run
   holdfast forget --keep-daily 14 --keep-yearly 10 && holdfast cleanup
 
-Rules look at images of the same host, paths and name together. Each keeps the newest image of each of the newest N days,
+Rules look at images of the same host, paths and name together; in a site what a client made of its own accord is apart from what
+policies made. Each keeps the newest image of each of the newest N days,
 weeks (from Monday), months or years that have one, in local time; an image that any rule keeps stays. If all that stay
 are incomplete (some entries could not be read), the newest complete one stays too.
 Forgotten images are gone at once; the room that they take is freed by `holdfast cleanup`.";
@@ -60,7 +61,7 @@ pub(crate) struct Args {
     /// Print the result as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
-    /// On the primary server of a site: whose image `latest` means
+    /// On the primary server of a site: whose image `latest` means, or whose images rules are for
     #[arg(long, value_name = "NAME")]
     client: Option<String>,
     #[command(flatten)]
@@ -118,37 +119,40 @@ impl Args {
 
     /// Of a site, by its media servers.
     fn ask(&self, console: &Console) -> Result<Status> {
-        if self.images.is_empty() {
-            return Err(Failure::usage(
-                "a site forgets images that are named only: rules are not there yet",
-                "`holdfast images` lists them; name those that are to go",
-            ));
-        }
-        let whose = (self.client.as_deref(), self.at.at);
-        let images = upkeep::forget(console, &self.images, whose, self.dry_run)?;
-        let word = |image: &Value, key: &str| sanitise(image[key].as_str().unwrap_or_default().as_bytes());
+        let (kept, forgotten) = if self.images.is_empty() {
+            site_forget::by_rules(console, &self.rules(), self.client.as_deref(), self.dry_run)?
+        } else {
+            let whose = (self.client.as_deref(), self.at.at);
+            (Vec::new(), upkeep::forget(console, &self.images, whose, self.dry_run)?)
+        };
+        print_result(console, || self.print_asked(console, &kept, &forgotten));
+        Ok(Status::Done)
+    }
+
+    fn print_asked(&self, console: &Console, kept: &[site_forget::Kept], forgotten: &[Value]) -> Result<()> {
         let mut out = Out::new();
         if self.json {
-            let forgotten = images.iter().map(|image| word(image, "id")).collect();
-            out.json(&Report { dry_run: self.dry_run, forgotten, kept: Vec::new(), unreadable: 0 })?;
+            let id = |image: &Value| sanitise(image["id"].as_str().unwrap_or_default().as_bytes());
+            out.json(&Report {
+                dry_run: self.dry_run,
+                forgotten: forgotten.iter().map(id).collect(),
+                kept: kept.iter().map(|kept| Kept { id: id(&kept.image), rules: kept.by.clone() }).collect(),
+                unreadable: 0,
+            })?;
         } else if !console.quiet {
-            let (verb, told) = if self.dry_run { ("forget", "would forget") } else { ("forgot", "forgot") };
-            for image in &images {
-                let started = time::local_millis(image["started"].as_u64().unwrap_or_default());
-                let id = word(image, "id");
-                out.line(format!(
-                    "{verb}  {id:.8}  {started}  {}  {}",
-                    word(image, "client"),
-                    word(image, "name")
-                ))?;
+            for kept in kept {
+                out.line(format!("keep    {}  ({})", site_forget::line(&kept.image), kept.by.join(", ")))?;
             }
-            out.line(format!("{told} {}", text::counted(images.len() as u64, "image", "images")))?;
-            if !self.dry_run {
+            let (verb, told) = if self.dry_run { ("forget", "would forget") } else { ("forgot", "forgot") };
+            for image in forgotten {
+                out.line(format!("{verb}  {}", site_forget::line(image)))?;
+            }
+            out.line(format!("{told} {}", text::counted(forgotten.len() as u64, "image", "images")))?;
+            if !self.dry_run && !forgotten.is_empty() {
                 out.line("`holdfast cleanup` frees the room that they take")?;
             }
         }
-        out.finish()?;
-        Ok(Status::Done)
+        out.finish()
     }
 
     fn rules(&self) -> Rules {
@@ -230,7 +234,8 @@ fn plan(vault: &Vault, rules: &Rules, console: &Console) -> Result<Plan> {
             }
         }
     }
-    let verdicts = retention::judge(&records, rules, &TimeZone::system());
+    let candidates: Vec<_> = records.iter().map(Candidate::of).collect();
+    let verdicts = retention::judge(&candidates, rules, &TimeZone::system());
     for (record, verdict) in records.into_iter().zip(verdicts) {
         match verdict.kept_by.is_empty() {
             true => plan.forget.push(Listed {

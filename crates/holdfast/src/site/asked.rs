@@ -79,13 +79,29 @@ pub(crate) fn job(console: &Console, wish: &Value, wait: bool, as_json: bool) ->
     Ok(Status::Done)
 }
 
+/// Images of one question.
+const PAGE: usize = 10_000;
+
 /// The images that may be seen, the newest first.
 pub(crate) fn images(name: Option<&str>, client: Option<&str>) -> Result<Vec<Value>> {
-    let mut path = "/api/v1/images?limit=10000".to_owned();
+    let mut path = format!("/api/v1/images?limit={PAGE}");
     for (key, value) in [("name", name), ("client", client)] {
         if let Some(value) = value {
             path.push_str(&format!("&{key}={}", super::escape(value)));
         }
     }
-    Site::find()?.get(&path)
+    let site = Site::find()?;
+    let mut all: Vec<Value> = Vec::new();
+    loop {
+        let after = all.last().map(|last| {
+            let (started, id) = (&last["started"], last["id"].as_str().unwrap_or_default());
+            format!("&after_started={started}&after_id={}", super::escape(id))
+        });
+        let page: Vec<Value> = site.get(&format!("{path}{}", after.unwrap_or_default()))?;
+        let is_last = page.len() < PAGE;
+        all.extend(page);
+        if is_last {
+            return Ok(all);
+        }
+    }
 }

@@ -6,6 +6,7 @@
 pub(crate) mod asked;
 pub(crate) mod browse;
 pub(crate) mod follow;
+pub(crate) mod forget;
 pub(crate) mod login;
 pub(crate) mod media;
 pub(crate) mod upkeep;

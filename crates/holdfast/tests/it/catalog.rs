@@ -83,3 +83,29 @@ fn an_older_copy_of_the_catalog_learns_what_it_missed() {
     let image = job["image"].clone();
     site.wait_until("images --json", |images| has(1)(images) && images[0]["id"] == image);
 }
+
+#[test]
+fn rules_of_a_site_forget_by_its_media_servers_and_keep_apart_what_a_client_made() {
+    let site = Site::new();
+    site.client.make("src", &small());
+    site.policy("home", "src", "");
+    let image = |job: Value| job["image"].as_str().unwrap().to_owned();
+    let first = image(site.run("home"));
+    let second = image(site.run("home"));
+    // A client that makes as many as it likes, under the policy's name, pushes out nothing of the policy's.
+    let src = site.client.text("src");
+    let own = ["backup", &src, "--name", "home", "--wait", "--json"];
+    let third = image(site.client.run(own).assert_ok().json().unwrap());
+    let would = site.server.words("forget --keep-last 1 --dry-run --json").assert_ok().json().unwrap();
+    assert_eq!(would["forgotten"], Value::from(vec![first.clone()]), "{would}");
+    assert_eq!(ids(&site).len(), 3);
+    let text = site.server.words("forget --keep-last 1").assert_ok().text();
+    assert!(text.contains(&format!("keep    {}", &second[..8])) && text.contains("forgot 1 image"), "{text}");
+    assert_eq!(ids(&site), [third.clone(), second.clone()]);
+    let records = site.server.program.state().join("vault/images");
+    let left = std::fs::read_dir(records).unwrap().count();
+    assert_eq!(left, 2, "its record is gone from the vault");
+    site.client.words("forget --keep-last 1 --client web1").assert_ok();
+    site.server.words("forget --keep-last 1 --client nobody").assert_ok();
+    assert_eq!(ids(&site).len(), 2);
+}
