@@ -11,6 +11,7 @@ mod json;
 mod keys;
 mod library;
 mod listing;
+mod memory;
 mod open;
 mod out;
 mod progress;
@@ -27,6 +28,7 @@ use std::process::ExitCode;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 fn main() -> ExitCode {
+    memory::share();
     raise_open_files();
     let cli = cli::parse();
     let console = cli.console();
