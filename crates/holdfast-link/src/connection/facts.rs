@@ -9,6 +9,7 @@ use std::time::Duration;
 /// Where the fields lie.
 mod at {
     pub(super) const RETRANSMITS: usize = 2;
+    pub(super) const PROBES: usize = 3;
     pub(super) const UNACKED: usize = 24;
     pub(super) const LAST_ACK_RECEIVED: usize = 56;
     pub(super) const ROUND_TRIP: usize = 68;
@@ -25,6 +26,9 @@ pub const INFO_BYTES: usize = at::NOT_SENT + 4;
 pub struct PathFacts {
     /// Times that the oldest segment without an acknowledgement has been sent again; 0 when it is acknowledged.
     pub retransmits: u8,
+    /// Probes that have had no answer: of keepalive, of a window that is closed, and of what cannot leave this host, since its
+    /// own cable is out; then nothing counts as sent, and so nothing as sent again.
+    pub probes: u8,
     /// Segments without an acknowledgement.
     pub unacked: u32,
     /// Since an acknowledgement came: the peer's kernel lives and the path works both ways. A resolution of milliseconds.
@@ -46,6 +50,7 @@ impl PathFacts {
         let millis = |at| Some(Duration::from_millis(u32_at(info, at)?.into()));
         Some(Self {
             retransmits: *info.get(at::RETRANSMITS)?,
+            probes: *info.get(at::PROBES)?,
             unacked: u32_at(info, at::UNACKED)?,
             last_ack: millis(at::LAST_ACK_RECEIVED)?,
             round_trip: Duration::from_micros(u32_at(info, at::ROUND_TRIP)?.into()),
@@ -93,6 +98,7 @@ mod tests {
         let mut info = vec![0; 232];
         let mut put = |at: usize, bytes: &[u8]| info[at..at + bytes.len()].copy_from_slice(bytes);
         put(at::RETRANSMITS, &[3]);
+        put(at::PROBES, &[2]);
         put(at::UNACKED, &7u32.to_ne_bytes());
         put(at::LAST_ACK_RECEIVED, &1_500u32.to_ne_bytes());
         put(at::ROUND_TRIP, &2_300u32.to_ne_bytes());
@@ -107,6 +113,7 @@ mod tests {
         let facts = PathFacts::parse(&info()).unwrap();
         let expected = PathFacts {
             retransmits: 3,
+            probes: 2,
             unacked: 7,
             last_ack: Duration::from_millis(1_500),
             round_trip: Duration::from_micros(2_300),

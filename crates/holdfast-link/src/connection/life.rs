@@ -35,8 +35,8 @@ impl Times {
     }
 }
 
-/// Retransmissions that are outstanding when a connection is suspected early: by then TCP has waited about 1.5 s.
-const RETRANSMITS_SUSPECT: u8 = 3;
+/// Retransmissions, or probes, that are unanswered when a connection is suspected early: by then TCP has waited about 1.5 s.
+const UNANSWERED_SUSPECT: u8 = 3;
 /// An answer that is asked for because of a doubt comes in this time, or the doubt is right.
 const CHECK: Duration = Duration::from_secs(2);
 /// Pings of the peer in a second that are still answered.
@@ -62,9 +62,9 @@ pub enum Doubt {
     /// Something comes, but nothing shows that the peer hears.
     #[error("the peer has not heard this side for {} s", .0.as_secs())]
     OneWay(Duration),
-    /// TCP sends the same bytes again and again.
-    #[error("{0} retransmissions are outstanding")]
-    Retransmits(u8),
+    /// TCP sends the same bytes again and again, or asks again and again.
+    #[error("{0} retransmissions or probes of TCP are unanswered")]
+    Unanswered(u8),
 }
 
 /// The life of one connection.
@@ -143,11 +143,11 @@ impl Life {
         Ok(())
     }
 
-    /// TCP has this many retransmissions outstanding.
-    pub fn retransmits(&mut self, count: u8) -> Option<Action> {
-        let suspect = count >= RETRANSMITS_SUSPECT && !self.suspected;
+    /// TCP has this many retransmissions, or probes, without an answer.
+    pub fn unanswered(&mut self, count: u8) -> Option<Action> {
+        let suspect = count >= UNANSWERED_SUSPECT && !self.suspected;
         self.suspected |= suspect;
-        suspect.then_some(Action::Suspect(Doubt::Retransmits(count)))
+        suspect.then_some(Action::Suspect(Doubt::Unanswered(count)))
     }
 
     /// What is to be done now.
@@ -228,7 +228,7 @@ mod tests {
             }
             life.check(start + 16 * SECOND);
             if retransmits_first {
-                assert!(life.retransmits(3).is_some());
+                assert!(life.unanswered(3).is_some());
             }
             for tenth in 160..290 {
                 let now = start + SECOND * tenth / 10;
@@ -310,11 +310,11 @@ mod tests {
     fn retransmissions_are_suspected_once_until_something_comes() {
         let start = Instant::now();
         let mut life = Life::new(Times::default(), start);
-        assert_eq!(life.retransmits(2), None);
-        assert_eq!(life.retransmits(3), Some(Action::Suspect(Doubt::Retransmits(3))));
-        assert_eq!(life.retransmits(4), None);
+        assert_eq!(life.unanswered(2), None);
+        assert_eq!(life.unanswered(3), Some(Action::Suspect(Doubt::Unanswered(3))));
+        assert_eq!(life.unanswered(4), None);
         life.heard(start + SECOND);
-        assert!(life.retransmits(4).is_some());
+        assert!(life.unanswered(4).is_some());
     }
 
     #[test]

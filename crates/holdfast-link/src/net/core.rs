@@ -330,15 +330,20 @@ impl Core {
         })
     }
 
-    /// Whether a pump is to end, and what it is to say before. Its waker is kept if not.
-    pub(super) fn ending(&self, connection: Connection, waker: &Waker) -> Option<Option<Close>> {
+    /// Whether a pump is to end, and what it is to say before; and whether there is a reason to doubt its connection. Its
+    /// waker is kept.
+    pub(super) fn what_cannot_wait(
+        &self,
+        connection: Connection,
+        waker: &Waker,
+    ) -> (Option<Option<Close>>, bool) {
         self.with(|state| {
             state.end_pumps();
             let Some(pump) = state.pumps.iter_mut().find(|pump| pump.connection == connection) else {
-                return Some(None);
+                return (Some(None), false);
             };
             pump.waker = Some(waker.clone());
-            pump.ending.clone()
+            (pump.ending.clone(), std::mem::take(&mut pump.check))
         })
     }
 

@@ -143,7 +143,7 @@ impl Pump {
                 Ok(ticked) => ticked,
                 Err(over) => return Poll::Ready(over),
             };
-            self.hear_of_the_end(cx);
+            self.hear_what_cannot_wait(cx);
             let written = match self.poll_write(cx) {
                 Ok(written) => written,
                 // The peer may have said why before it closed.
@@ -169,12 +169,18 @@ impl Pump {
         }
     }
 
-    /// The end is seen though the peer takes nothing and there is no turn to ask for.
-    fn hear_of_the_end(&mut self, cx: &mut Context<'_>) {
-        if self.last_words.is_none()
-            && self.out.len() >= OUT_MAX
-            && let Some(last_words) = self.core.ending(self.connection, cx.waker())
-        {
+    /// The end, and a reason to doubt, are seen though the peer takes nothing and there is no turn to ask for.
+    fn hear_what_cannot_wait(&mut self, cx: &mut Context<'_>) {
+        if self.last_words.is_some() || self.out.len() < OUT_MAX {
+            return;
+        }
+        let (ending, check) = self.core.what_cannot_wait(self.connection, cx.waker());
+        if check {
+            self.life.check(now());
+            // Time is looked at again.
+            cx.waker().wake_by_ref();
+        }
+        if let Some(last_words) = ending {
             self.end_with(last_words);
         }
     }
@@ -347,7 +353,7 @@ impl Pump {
             self.acknowledged = path.acknowledged;
             self.life.acknowledged(at);
         }
-        if let Some(Action::Suspect(doubt)) = self.life.retransmits(path.retransmits) {
+        if let Some(Action::Suspect(doubt)) = self.life.unanswered(path.unanswered) {
             self.doubt(Some(doubt));
         }
     }

@@ -18,8 +18,8 @@ pub type Step<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// What the kernel knows of the path under a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Path {
-    /// Retransmissions of the same bytes that have had no answer yet.
-    pub retransmits: u8,
+    /// Retransmissions of the same bytes, or probes, that have had no answer yet.
+    pub unanswered: u8,
     /// Bytes that the peer's kernel has acknowledged so far.
     pub acknowledged: u64,
     /// The smoothed round trip.

@@ -80,7 +80,7 @@ impl Stream for Connected {
     fn path(&self) -> Option<Path> {
         let facts = socket::facts(&self.stream).ok()?;
         Some(Path {
-            retransmits: facts.retransmits,
+            unanswered: facts.retransmits.max(facts.probes),
             acknowledged: facts.bytes_acked.unwrap_or(0),
             round_trip: facts.round_trip,
             last_ack: Some(facts.last_ack),

@@ -35,6 +35,13 @@ pub(super) const CASES: &[Case] = &[
         SAME,
         unplugged_20,
     ),
+    case(
+        "unplugged-8s",
+        Column::Session,
+        "the client's own cable pulled for 8 s, bulk under way",
+        SAME,
+        unplugged_8,
+    ),
     case("rebound", Column::Session, "the NAT between gets another address, bulk under way", SAME, rebound),
     case("rebound.plain", Column::Plain, "", "measured", rebound_plain),
     case("moved", Column::Session, "the client's own address changes, bulk under way", SAME, moved),
@@ -123,12 +130,19 @@ fn cut_300(setting: &Setting, report: &mut Report) -> Result<()> {
     outage(setting, report, nothing, |lab, setting| cut(lab, setting.time(300.0)))
 }
 
+fn unplug(lab: &lab::Lab, time: Duration) -> Result<()> {
+    lab.unplug()?;
+    lab::let_pass(time);
+    Ok(lab.plug()?)
+}
+
 fn unplugged_20(setting: &Setting, report: &mut Report) -> Result<()> {
-    outage(setting, report, nothing, |lab, setting| {
-        lab.unplug()?;
-        lab::let_pass(setting.time(20.0));
-        Ok(lab.plug()?)
-    })
+    outage(setting, report, nothing, |lab, setting| unplug(lab, setting.time(20.0)))
+}
+
+/// Too short to be noticed by silence: TCP would send the next time when it is long over.
+fn unplugged_8(setting: &Setting, report: &mut Report) -> Result<()> {
+    outage(setting, report, nothing, |lab, setting| unplug(lab, setting.time(8.0)))
 }
 
 fn rebound(setting: &Setting, report: &mut Report) -> Result<()> {
