@@ -58,6 +58,8 @@ pub(super) struct State {
     pumps: Vec<Pump>,
     /// Why a replacement is wanted while the connection is still there.
     doubt: Option<Doubt>,
+    /// When something was heard last on a connection that is in doubt: an outage begins then, not when it is given up.
+    heard: Option<Instant>,
     /// What the keeper was to do when it was told last.
     want: Want,
     /// The connection that carried the session when that was looked at last, and why it does no more.
@@ -139,6 +141,7 @@ impl Core {
             writer: None,
             pumps: Vec::new(),
             doubt: None,
+            heard: None,
             want: Want::Nothing,
             carrier: None,
             cause: None,
@@ -283,10 +286,11 @@ impl Core {
         });
     }
 
-    /// The connection is in doubt, or is not any more.
-    pub(super) fn suspect(&self, connection: Connection, doubt: Option<Doubt>) {
+    /// The connection is in doubt, or is not any more; something was heard on it last at this time.
+    pub(super) fn suspect(&self, connection: Connection, doubt: Option<Doubt>, heard: Instant) {
         self.with(|state| {
             if state.machine.attached() == Some(connection) {
+                state.heard = doubt.map(|_| heard);
                 state.doubt = doubt;
             }
         });
@@ -452,7 +456,7 @@ impl State {
 
     fn connected(&mut self, via: Via, shown: Shown) {
         self.shown = Some(shown);
-        self.doubt = None;
+        (self.doubt, self.heard) = (None, None);
         self.cause = None;
         self.carrier = self.machine.attached();
         self.history.connected(via, now());
@@ -576,7 +580,8 @@ impl State {
         self.end_pumps();
         if self.carrier.is_some() && self.machine.attached().is_none() {
             let cause = self.cause.take().unwrap_or_else(|| "closed by the peer".into());
-            self.history.lost(cause, now());
+            let at = now();
+            self.history.lost(cause, self.heard.take().unwrap_or(at), at);
             (self.carrier, self.doubt) = (None, None);
         }
         let over = self.machine.end().is_some();

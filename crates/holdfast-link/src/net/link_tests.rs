@@ -363,6 +363,9 @@ async fn a_change_of_thesurroundings_makes_connections_prove_that_they_live() {
         after(second(4)).await;
         let status = here.status();
         assert_eq!((status.history.connections(), status.connected), (connections, true), "{dead}");
+        // It began when the connection fell silent, not when it was given up.
+        let lasted = status.history.outages().last().and_then(|outage| outage.lasted);
+        assert_eq!(lasted.is_some_and(|lasted| lasted >= second(2)), dead, "{lasted:?}");
     }
     drop(there);
 }

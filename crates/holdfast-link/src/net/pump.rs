@@ -361,7 +361,8 @@ impl Pump {
     fn doubt(&mut self, doubt: Option<Doubt>) {
         if self.doubted != doubt.is_some() {
             self.doubted = doubt.is_some();
-            self.core.suspect(self.connection, doubt);
+            let at = now();
+            self.core.suspect(self.connection, doubt, at.checked_sub(self.life.silent_for(at)).unwrap_or(at));
         }
     }
 

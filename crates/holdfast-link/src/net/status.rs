@@ -36,7 +36,7 @@ pub(super) struct Shown {
 pub struct Outage {
     /// What ended the connection before.
     pub cause: String,
-    /// When it began.
+    /// When it began: when something was heard last, if it was found by silence.
     pub begun: Instant,
     /// How long it lasted; `None` while it does.
     pub lasted: Option<Duration>,
@@ -84,13 +84,14 @@ impl History {
         }
     }
 
-    pub(super) fn lost(&mut self, cause: String, at: Instant) {
+    /// Nothing was heard since `begun`, and the connection is given up at this time.
+    pub(super) fn lost(&mut self, cause: String, begun: Instant, at: Instant) {
         if self.connected.take().is_none() {
             return;
         }
         self.without_since = at;
         self.outage_count += 1;
-        self.outages.push_back(Outage { cause, begun: at, lasted: None });
+        self.outages.push_back(Outage { cause, begun, lasted: None });
         if self.outages.len() > OUTAGES_MAX {
             self.outages.pop_front();
         }
