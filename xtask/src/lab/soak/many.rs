@@ -37,7 +37,7 @@ pub(super) fn play(options: &Options, program: &Path, dir: &Path, report: &mut R
     let lab = Lab::create(FORGET)?;
     lab.masquerade_as(ADDRESSES)?;
     let site = Site::new(program, dir)?;
-    let mut primary = Member::new("primary");
+    let mut primary = Member::primary();
     primary.start(&site, &lab)?;
     let mut clients = enrol(options, &site, &lab)?;
     let began = Instant::now();
@@ -45,7 +45,7 @@ pub(super) fn play(options: &Options, program: &Path, dir: &Path, report: &mut R
     site.apply(&policy(options, &site)?)?;
     for name in ["first jobs of all", "second jobs of all"] {
         println!("  {name}");
-        let jobs = round(&site, &mut primary)?;
+        let jobs = round(&site, &mut primary, &["all"], &[])?;
         verdict::figures(&jobs);
         all_good(&jobs, options.clients, report);
     }
@@ -69,7 +69,7 @@ fn enrol(options: &Options, site: &Site, lab: &Lab) -> Result<Vec<Member>> {
         "enrolled",
         format!("{} clients in {:.1} s, 4 at a time", names.len(), began.elapsed().as_secs_f64()),
     );
-    Ok(names.iter().map(|name| Member::new(name)).collect())
+    Ok(names.iter().map(|name| Member::client(name)).collect())
 }
 
 /// One policy for all, with one tiny tree.
@@ -84,13 +84,22 @@ fn policy(options: &Options, site: &Site) -> Result<String> {
     Ok(format!("[policy.all]\nclients = [{}]\npaths = [\"{}\"]\n", names.join(", "), tree.display()))
 }
 
-/// A job of each client, all asked for at once. Those jobs.
-fn round(site: &Site, primary: &mut Member) -> Result<Vec<Value>> {
+/// The jobs of these policies, all asked for at once.
+pub(super) fn round(
+    site: &Site,
+    primary: &mut Member,
+    policies: &[&str],
+    more: &[&str],
+) -> Result<Vec<Value>> {
     let before = primary.usage()?;
     let began = Instant::now();
-    let answer = site.ask_patiently(&["policy", "run", "all", "--json"], SOON)?.json()?;
+    let mut count = 0;
+    for policy in policies {
+        let words: Vec<&str> = ["policy", "run", policy, "--json"].iter().chain(more).copied().collect();
+        let answer = site.ask_patiently(&words, SOON)?.json()?;
+        count += answer["jobs"].as_array().map_or(0, Vec::len);
+    }
     let asked = began.elapsed();
-    let count = answer["jobs"].as_array().map_or(0, Vec::len);
     wait_quiet(site)?;
     let jobs = site.list(&["jobs", "--json", "--limit", &count.to_string()])?;
     let moment = |key: &str| jobs.iter().filter_map(|job| job[key].as_f64()).collect::<Vec<f64>>();
@@ -104,7 +113,7 @@ fn round(site: &Site, primary: &mut Member) -> Result<Vec<Value>> {
 }
 
 /// Memory now and at most.
-fn shown(usage: &Usage) -> String {
+pub(super) fn shown(usage: &Usage) -> String {
     format!("{}, peak {}", usage.shown(), hosts::bytes(Some(usage.memory_peak)))
 }
 
@@ -116,7 +125,7 @@ fn wait_quiet(site: &Site) -> Result<()> {
     quiet.with_context(|| format!("jobs are still under way after {} s", ROUND_MAX.as_secs()))
 }
 
-fn all_good(jobs: &[Value], count: usize, report: &mut Report) {
+pub(super) fn all_good(jobs: &[Value], count: usize, report: &mut Report) {
     let good = jobs.iter().filter(|job| job["status"] == 0 && job["attempts"] == 1).count();
     report.must(good == count, || format!("{good} of {count} jobs have ended with 0 in one attempt"));
 }

@@ -8,6 +8,7 @@
 //! | [`fault`] | which faults come, and how are they made and ended? |
 //! | [`verdict`] | what has to be so afterwards? |
 //! | [`many`], [`storm`] | how do many clients fare, and how when all come at once? |
+//! | [`streams`] | what does a media server with a process of its own need when many send and read at once? |
 //! | [`site`] | how are the processes run and asked? |
 //! | [`usage`], [`figures`] | what do processes use, and how is it told? |
 
@@ -18,6 +19,7 @@ mod options;
 mod play;
 mod site;
 mod storm;
+mod streams;
 mod usage;
 mod verdict;
 mod work;
@@ -45,7 +47,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
         None => jobs::build(root)?,
     };
     let work = tempfile::Builder::new().prefix("holdfast-soak-").tempdir_in(&options.work)?;
-    let plays: [Part; 2] = [play::play, many::play];
+    let plays: [Part; 3] = [play::play, many::play, streams::play];
     let mut bad = 0;
     for (part, play) in PARTS.into_iter().zip(plays).filter(|(part, _)| options.has(part)) {
         println!("{part}, seed {}", options.seed);

@@ -18,6 +18,8 @@ pub(super) struct Options {
     pub(super) clients: usize,
     /// Jobs that the history is to have.
     pub(super) history: usize,
+    /// Streams into the media server at once.
+    pub(super) streams: u8,
     /// From which all trees and faults follow.
     pub(super) seed: u64,
     /// After which a part begins nothing new.
@@ -31,7 +33,7 @@ pub(super) struct Options {
 }
 
 /// The names of the parts.
-pub(super) const PARTS: [&str; 2] = ["faults", "many"];
+pub(super) const PARTS: [&str; 3] = ["faults", "many", "streams"];
 
 impl Options {
     pub(super) fn parse(words: &[&str]) -> Result<Self> {
@@ -41,6 +43,7 @@ impl Options {
             hosts: 4,
             clients: 200,
             history: 10_000,
+            streams: 8,
             seed: 1,
             within: Duration::from_secs(30 * 60),
             keep: false,
@@ -55,6 +58,7 @@ impl Options {
                 "--hosts" => options.hosts = value()?.parse().context("--hosts takes a number")?,
                 "--clients" => options.clients = value()?.parse().context("--clients takes a number")?,
                 "--history" => options.history = value()?.parse().context("--history takes a number")?,
+                "--streams" => options.streams = value()?.parse().context("--streams takes a number")?,
                 "--seed" => options.seed = value()?.parse().context("--seed takes a number")?,
                 "--minutes" => options.within = minutes(value()?)?,
                 "--keep" => options.keep = true,
@@ -66,6 +70,7 @@ impl Options {
         }
         ensure!((1..=100_000).contains(&options.jobs), "--jobs is to be 1 to 100000");
         ensure!((1..=50).contains(&options.hosts), "--hosts is to be 1 to 50");
+        ensure!((1..=50).contains(&options.streams), "--streams is to be 1 to 50");
         ensure!((1..=1_000).contains(&options.clients), "--clients is to be 1 to 1000");
         ensure!(options.history <= 1_000_000, "--history is to be at most 1000000");
         Ok(options)

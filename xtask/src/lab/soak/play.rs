@@ -33,7 +33,7 @@ struct Client {
 pub(super) fn play(options: &Options, program: &Path, dir: &Path, report: &mut Report) -> Result<()> {
     let base = Lab::create(FORGET)?;
     let site = Site::new(program, dir)?;
-    let mut primary = Member::new("primary");
+    let mut primary = Member::primary();
     primary.start(&site, &base)?;
     let mut clients = join(options, &site, &base)?;
     let began = Instant::now();
@@ -76,7 +76,7 @@ fn join(options: &Options, site: &Site, base: &Lab) -> Result<Vec<Client>> {
             tree.path.display()
         ));
         site.enrol(&lab, &name, &token)?;
-        let mut member = Member::new(&name);
+        let mut member = Member::client(&name);
         member.start(site, &lab)?;
         clients.push(Client { member, lab, tree });
     }

@@ -14,8 +14,12 @@ use super::usage::{Account, Usage};
 
 /// Where the primary server listens; hosts prefer the first.
 const PORTS: [u16; 2] = [7556, 7557];
+/// Where a media server with a process of its own does.
+const MEDIA_PORT: u16 = 7566;
 /// What is done at once on a machine that has other things to do too.
 pub(super) const SOON: Duration = Duration::from_secs(60);
+/// A process that is as old is not about to begin any more.
+const SETTLED_S: f64 = 5.0;
 /// More jobs and images than there are.
 pub(super) const ALL: &str = "1000000";
 
@@ -90,19 +94,29 @@ impl Site {
 
     /// Gives a client of this lab its identity.
     pub(super) fn enrol(&self, lab: &Lab, name: &str, token: &str) -> Result<()> {
+        self.enrol_as(Role::Client, lab, name, token)
+    }
+
+    pub(super) fn enrol_as(&self, role: Role, lab: &Lab, name: &str, token: &str) -> Result<()> {
         let state = format!("HOLDFAST_STATE_DIR={}", self.state(name).display());
         let program = self.program.display().to_string();
-        let mut words = vec!["env", &state, &program, "client", "enroll", "--name", name, "--token", token];
+        let mut words =
+            vec!["env", &state, &program, role.word(), "enroll", "--name", name, "--token", token];
         let places = PORTS.map(|port| format!("{}:{port}", lab.server()));
         places.iter().for_each(|place| words.extend(["--primary", place]));
-        lab.exec(Host::Client, &words).with_context(|| format!("enrolling {name}"))?;
+        lab.exec(role.host(), &words).with_context(|| format!("enrolling {name}"))?;
         Ok(())
     }
 
     /// A token with which so many clients may enrol.
     pub(super) fn token(&self, uses: usize) -> Result<String> {
+        self.token_for(Role::Client, uses)
+    }
+
+    pub(super) fn token_for(&self, role: Role, uses: usize) -> Result<String> {
         let uses = uses.to_string();
-        let printed = self.ask_patiently(&["token", "create", "--uses", &uses], SOON)?.good()?;
+        let words = ["token", "create", "--role", role.word(), "--uses", &uses];
+        let printed = self.ask_patiently(&words, SOON)?.good()?;
         Ok(printed.trim().to_owned())
     }
 
@@ -113,34 +127,67 @@ impl Site {
     }
 }
 
+/// What a member is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Role {
+    Primary,
+    Media,
+    Client,
+}
+
+impl Role {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Media => "media",
+            Self::Client => "client",
+        }
+    }
+
+    fn host(self) -> Host {
+        if self == Self::Client { Host::Client } else { Host::Server }
+    }
+
+    fn ports(self) -> &'static [u16] {
+        match self {
+            Self::Primary => &PORTS,
+            Self::Media => &[MEDIA_PORT],
+            Self::Client => &[],
+        }
+    }
+}
+
 /// A role's process, and those before it.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) name: String,
+    role: Role,
     process: Option<Process>,
     pub(super) account: Account,
 }
 
 impl Member {
-    pub(super) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), process: None, account: Account::default() }
+    /// The primary server.
+    pub(super) fn primary() -> Self {
+        Self::new("primary", Role::Primary)
     }
 
-    fn is_primary(&self) -> bool {
-        self.name == "primary"
+    pub(super) fn client(name: &str) -> Self {
+        Self::new(name, Role::Client)
     }
 
-    /// Runs it: the primary server on the lab's server, others on its client.
+    pub(super) fn new(name: &str, role: Role) -> Self {
+        Self { name: name.to_owned(), role, process: None, account: Account::default() }
+    }
+
+    /// Runs it: servers on the lab's server, others on its client.
     pub(super) fn start(&mut self, site: &Site, lab: &Lab) -> Result<()> {
-        let listen = PORTS.map(|port| format!("0.0.0.0:{port}"));
-        let (host, words) = if self.is_primary() {
-            (Host::Server, vec!["primary", "run", "--listen", &listen[0], "--listen", &listen[1]])
-        } else {
-            (Host::Client, vec!["client", "run"])
-        };
+        let listen: Vec<String> = self.role.ports().iter().map(|port| format!("0.0.0.0:{port}")).collect();
+        let mut words = vec![self.role.word(), "run"];
+        listen.iter().for_each(|place| words.extend(["--listen", place]));
         let state = site.state(&self.name);
         let environment = [("HOLDFAST_STATE_DIR", state.as_os_str())];
-        self.process = Some(lab.start_with(host, &site.program, &words, &environment)?);
+        self.process = Some(lab.start_with(self.role.host(), &site.program, &words, &environment)?);
         Ok(())
     }
 
@@ -160,10 +207,10 @@ impl Member {
         Usage::of(self.process()?.id())
     }
 
-    /// Remembers how it is at a quarter of the run, once.
+    /// Remembers how it is at a quarter of the run, once; a process that has just begun is left until it has done something.
     pub(super) fn note_quarter(&mut self) -> Result<()> {
         if self.account.quarter.is_none() {
-            self.account.quarter = Some(self.usage()?);
+            self.account.quarter = Some(self.usage()?).filter(|usage| usage.age_s >= SETTLED_S);
         }
         Ok(())
     }
