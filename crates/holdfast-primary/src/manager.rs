@@ -50,8 +50,8 @@ pub(crate) enum Command {
     Gone { host: Identity, number: u64 },
     /// Policies have changed.
     Policies(BTreeMap<String, Policy>),
-    /// The media server of this process has made images.
-    Committed(Vec<wire::Committed>),
+    /// The media server of this process has made images. Answered when they are stored, or could not be.
+    Committed(Vec<wire::Committed>, oneshot::Sender<()>),
     /// An operator has a vault tended. Whether its media server could be told.
     Upkeep { media: Identity, order: wire::Upkeep, answer: oneshot::Sender<bool> },
 }
@@ -355,9 +355,11 @@ impl Manager {
                 let _ = answer.send(is_told);
                 Ok(())
             }
-            Command::Committed(committed) => {
+            Command::Committed(committed, answer) => {
                 let here = self.here.clone();
-                self.committed(&here, committed).await
+                let done = self.committed(&here, committed).await;
+                let _ = answer.send(());
+                done
             }
         };
         if let Err(error) = done {
@@ -437,7 +439,8 @@ impl Manager {
             live.progress.enter("", now.day_millis);
             live.progress.no_outage(now.day_millis);
         }
-        let is_due = now.day_millis.saturating_sub(live.stored) >= STORE_EVERY;
+        // What is said again of a job that is done changes nothing of it.
+        let is_due = !live.machine.is_done() && now.day_millis.saturating_sub(live.stored) >= STORE_EVERY;
         live.row.version += 1;
         if is_transition(&before, &live.machine) || !events.is_empty() || is_due {
             live.store(&self.catalog, &events, now.day_millis).await?;
