@@ -126,6 +126,12 @@ impl Lab {
             spaces.ip(host, &["route", "add", &to, "via", &format!("10.77.{net}.1")])?;
             spaces.ip(host, &["-6", "route", "add", &to_v6, "via", &format!("fd77:{net}::1")])?;
         }
+        if self.at > 0 {
+            // By its first address too: it may name itself by that.
+            let (v4, v6) = (format!("10.77.{}.2", 2 * self.at + 2), format!("fd77:{}::2", 2 * self.at + 2));
+            spaces.ip(Host::Router, &["route", "add", &SERVER.to_string(), "via", &v4])?;
+            spaces.ip(Host::Router, &["-6", "route", "add", &SERVER_V6.to_string(), "via", &v6])?;
+        }
         self.set(Host::Router, "net/ipv4/ip_forward", "1")?;
         self.set(Host::Router, "net/ipv6/conf/all/forwarding", "1")?;
         // Otherwise only the first of many refusals is sent.

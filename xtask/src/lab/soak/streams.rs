@@ -20,6 +20,8 @@ const FORGET: Duration = Duration::from_secs(3_600);
 /// A client's tree: bytes that do not compress.
 const FILES: u64 = 1_000;
 const FILE_BYTES: u64 = 300_000;
+/// The media server.
+const STORE: &str = "store1";
 /// The target.
 const MEDIA_MAX: u64 = 300 << 20;
 
@@ -36,8 +38,8 @@ pub(super) fn play(options: &Options, program: &Path, dir: &Path, report: &mut R
     let site = Site::new(program, dir)?;
     let mut primary = Member::primary();
     primary.start(&site, &base)?;
-    let mut media = Member::new("media", Role::Media);
-    site.enrol_as(Role::Media, &base, "store1", &site.token_for(Role::Media, 1)?)?;
+    let mut media = Member::new(STORE, Role::Media);
+    site.enrol_as(Role::Media, &base, STORE, &site.token_for(Role::Media, 1)?)?;
     media.start(&site, &base)?;
     let mut clients = join(options, &site, &base)?;
     let trees = format!("{} of {} each", clients.len(), hosts::bytes(Some(FILES * FILE_BYTES)));
@@ -83,7 +85,7 @@ fn join(options: &Options, site: &Site, base: &Lab) -> Result<Vec<Client>> {
     site.wait_attending(clients.len(), SOON)?;
     let policies = clients.iter().map(|client| {
         let (name, tree) = (&client.member.name, client.tree.display());
-        format!("[policy.{name}]\nclients = [\"{name}\"]\npaths = [\"{tree}\"]\n")
+        format!("[policy.{name}]\nclients = [\"{name}\"]\npaths = [\"{tree}\"]\nstorage = \"{STORE}\"\n")
     });
     site.apply(&policies.collect::<String>())?;
     Ok(clients)
