@@ -26,6 +26,8 @@ const FILES: u64 = 5;
 const FILE_BYTES: u64 = 2_000;
 /// So long nothing is done.
 const IDLE: Duration = Duration::from_secs(30);
+/// After so many jobs the primary server's memory is told, to see growth.
+const GROWTH_EVERY: usize = 1_000;
 /// One round of jobs.
 const ROUND_MAX: Duration = Duration::from_secs(300);
 /// The targets (docs/benchmarks.md).
@@ -171,6 +173,9 @@ fn history(
         site.ask_patiently(&["policy", "run", "all", "--json"], SOON)?;
         wait_quiet(site)?;
         jobs += options.clients;
+        if jobs.is_multiple_of(GROWTH_EVERY) {
+            say(&format!("primary with {jobs} jobs"), shown(&primary.usage()?));
+        }
     }
     let took = begun.elapsed().as_secs_f64();
     let after = primary.usage()?;
