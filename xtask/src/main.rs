@@ -48,6 +48,17 @@ cargo xtask lab jobs [--full] [NAME]...
     --peer FILE        this program for every role, instead of a release build of this tree
     --work DIR         trees, vaults and what is restored lie here (default: where temporary files do)
     --markdown         prints the table of docs/reliability.md at the end
+
+cargo xtask lab soak [faults] [many] [streams]
+    A site for a while: jobs one after another while faults come at random times; many clients at once, and a long history;
+    streams into one media server at once. Prints figures; exit status 1 if a part does not hold.
+    --jobs N, --hosts N       faults: so many jobs (default 300) of so many clients (default 4)
+    --clients N, --history N  many: so many clients (default 200), so many jobs at the end (default 10000)
+    --streams N               streams: so many at once (default 8)
+    --seed N                  trees and faults follow from it (default 1)
+    --minutes N               a part begins nothing new after so long (default 30)
+    --keep                    what was made stays
+    --peer FILE, --work DIR   as above
 ";
 
 fn main() -> ExitCode {

@@ -1,11 +1,12 @@
 //! The media server as a role of a site, in a process of its own: attends to the primary server, serves whoever has a ticket,
 //! and says which images were made until the primary server has them (docs/jobs.md, section 3).
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use holdfast_link::identity::{Identity, ticket};
 use holdfast_link::net::enrolled::{self, Enrolled, StateFiles};
@@ -14,7 +15,7 @@ use holdfast_link::net::state_lock::Lock;
 use holdfast_link::rpc;
 use holdfast_link::rpc::attend::{self, Attendant, Reports};
 use holdfast_proto::services::{
-    Order, Present, Report, SignedTicket, order::Order as What, report::Report as Said,
+    Committed, Order, Present, Report, SignedTicket, order::Order as What, report::Report as Said,
 };
 use holdfast_types::JobId;
 use holdfast_vault::Vault;
@@ -143,6 +144,13 @@ async fn serve(enrolled: &Enrolled, service: &MediaService) {
     std::future::pending().await
 }
 
+/// Why what was made is told.
+enum More {
+    Made,
+    Begun,
+    Time,
+}
+
 /// Says what the vault holds, so that the primary server can see whether its catalog agrees.
 async fn say_holding(service: &MediaService, reports: &watch::Receiver<Option<Reports>>, notes: &dyn Notes) {
     let asked = service.clone();
@@ -181,13 +189,16 @@ impl Role {
         }
     }
 
-    /// Says what was made and is not settled: when an attendance begins, when there is more, and now and then.
+    /// Says what was made and is not settled: all of it when an attendance begins and now and then, and what is new when there is
+    /// more. Said again with each image, many at once would be said as often as there are others.
     fn errands(&self) -> impl Future<Output = ()> + use<> {
         let (service, begun) = (self.service.clone(), Arc::clone(&self.begun));
         let (reports, notes) = (self.reports.subscribe(), Arc::clone(&self.notes));
         async move {
             let mut made = service.images_made();
             let mut has_begun = false;
+            let mut said = HashSet::new();
+            let mut again = Instant::now() + SAY_EVERY;
             loop {
                 if has_begun {
                     say_holding(&service, &reports, &*notes).await;
@@ -200,13 +211,15 @@ impl Role {
                 match unsettled.await {
                     Ok(Ok(all)) => {
                         let reports = reports.borrow().clone();
-                        let said = |committed| Report { report: Some(Said::Committed(committed)) };
+                        let new = |one: &Committed| !said.contains(&one.attempt);
                         // What finds no room is said again.
-                        let mut rest = all.into_iter().map(said);
-                        while let (Some(reports), Some(report)) = (&reports, rest.next()) {
-                            if !reports.say(report) {
+                        for committed in all.into_iter().filter(new).collect::<Vec<_>>() {
+                            let attempt = committed.attempt.clone();
+                            let report = Report { report: Some(Said::Committed(committed)) };
+                            if !reports.as_ref().is_some_and(|reports| reports.say(report)) {
                                 break;
                             }
+                            said.insert(attempt);
                         }
                     }
                     Ok(Err(error)) => notes.say(&format!("what was made cannot be told: {error}")),
@@ -214,12 +227,18 @@ impl Role {
                 }
                 let more = async {
                     tokio::select! {
-                        _ = made.changed() => false,
-                        () = begun.notified() => true,
+                        _ = made.changed() => More::Made,
+                        () = begun.notified() => More::Begun,
                     }
                 };
                 // Whichever comes first.
-                has_begun = timeout(SAY_EVERY, more).await.unwrap_or(false);
+                let left = again.saturating_duration_since(Instant::now());
+                let more = timeout(left, more).await.unwrap_or(More::Time);
+                has_begun = matches!(more, More::Begun);
+                if !matches!(more, More::Made) {
+                    said.clear();
+                    again = Instant::now() + SAY_EVERY;
+                }
             }
         }
     }

@@ -51,8 +51,8 @@ pub(crate) enum Command {
     Gone { host: Identity, number: u64 },
     /// Policies have changed.
     Policies(BTreeMap<String, Policy>),
-    /// The media server of this process has made images.
-    Committed(Vec<wire::Committed>),
+    /// The media server of this process has made images. Answered when they are stored, or could not be.
+    Committed(Vec<wire::Committed>, oneshot::Sender<()>),
     /// What the vault of this process holds. Whether it is to be listed.
     Holds(wire::Holding, oneshot::Sender<bool>),
     /// A page of that list.
@@ -372,9 +372,11 @@ impl Manager {
                 let here = self.here.clone();
                 self.held(&here, page).await
             }
-            Command::Committed(committed) => {
+            Command::Committed(committed, answer) => {
                 let here = self.here.clone();
-                self.committed(&here, committed).await
+                let done = self.committed(&here, committed).await;
+                let _ = answer.send(());
+                done
             }
         };
         if let Err(error) = done {
@@ -454,7 +456,8 @@ impl Manager {
             live.progress.enter("", now.day_millis);
             live.progress.no_outage(now.day_millis);
         }
-        let is_due = now.day_millis.saturating_sub(live.stored) >= STORE_EVERY;
+        // What is said again of a job that is done changes nothing of it.
+        let is_due = !live.machine.is_done() && now.day_millis.saturating_sub(live.stored) >= STORE_EVERY;
         live.row.version += 1;
         if is_transition(&before, &live.machine) || !events.is_empty() || is_due {
             live.store(&self.catalog, &events, now.day_millis).await?;

@@ -402,6 +402,28 @@ async fn a_client_cannot_say_that_a_backup_is_done_without_its_image_nor_name_it
 }
 
 #[tokio::test]
+async fn an_image_that_is_told_again_is_settled_and_the_job_is_not_stored_again() {
+    let mut bench = Bench::new().await;
+    let id = bench.job("web1").await;
+    let mut told = bench.attends("web1", Vec::new()).await;
+    bench.manager.look_around().await.unwrap();
+    let attempt = started(told.recv().await);
+    let image =
+        wire::Image { image: id.image_id().0.to_vec(), host: "web1".into(), ..wire::Image::default() };
+    let committed = wire::Committed { attempt: Some(attempt), image: Some(image) };
+    let here = bench.manager.here.clone();
+    bench.manager.committed(&here, vec![committed.clone()]).await.unwrap();
+    let row = bench.row(id).await;
+    assert_eq!((row.state.as_str(), row.status), ("done", Some(0)));
+    for _ in 0..3 {
+        bench.manager.committed(&here, vec![committed.clone()]).await.unwrap();
+    }
+    // Its version would be another one.
+    assert_eq!(bench.row(id).await, row);
+    assert_eq!(bench.media.0.lock().len(), 4, "each is settled");
+}
+
+#[tokio::test]
 async fn jobs_of_one_wish_differ_in_the_form_that_lists_show() {
     let mut bench = Bench::new().await;
     let backup: Backup = serde_json::from_str(r#"{"paths":["/srv"]}"#).unwrap();

@@ -318,14 +318,14 @@ impl Manager {
             row.started = id.created_millis();
             row.policy = job.policy;
         }
+        let known = self.catalog.image(&row.id).await?;
         match said {
-            Said::ByMedia(media) => {
-                row.media = media.to_string();
-                self.catalog.put_image(&row).await
-            }
-            Said::ByClient if self.catalog.image(&row.id).await?.is_some() => Ok(()),
-            Said::ByClient => self.catalog.put_image(&row).await,
+            Said::ByMedia(media) => row.media = media.to_string(),
+            Said::ByClient if known.is_some() => return Ok(()),
+            Said::ByClient => {}
         }
+        // Both tell of it, and tell it again until they hear that it is settled.
+        if known.as_ref() == Some(&row) { Ok(()) } else { self.catalog.put_image(&row).await }
     }
 }
 

@@ -29,7 +29,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tonic::service::Routes;
 use tower::ServiceExt;
 
@@ -262,9 +262,13 @@ impl Managing {
                 let unsettled = tokio::task::spawn_blocking(move || reporter.unsettled()).await;
                 if let Ok(Ok(committed)) = unsettled
                     && !committed.is_empty()
-                    && inbox.send(Command::Committed(committed)).await.is_err()
                 {
-                    return;
+                    let (answer, stored) = oneshot::channel();
+                    if inbox.send(Command::Committed(committed, answer)).await.is_err() {
+                        return;
+                    }
+                    // Asked before that it would tell the same again, with every image that is made meanwhile.
+                    let _ = stored.await;
                 }
                 // What was told just now does not lack any more.
                 if !std::mem::replace(&mut is_compared, true) {

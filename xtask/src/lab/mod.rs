@@ -7,8 +7,11 @@ mod hosts;
 mod jobs;
 mod options;
 mod pair;
+mod program;
 mod runner;
+mod soak;
 mod table;
+mod wait;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,6 +29,9 @@ const SHORT_SCALE: u32 = 5;
 pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
     if let ["jobs", rest @ ..] = words {
         return jobs::run(root, rest);
+    }
+    if let ["soak", rest @ ..] = words {
+        return soak::run(root, rest);
     }
     let options = Options::parse(words)?;
     let chosen = choose(&options)?;

@@ -7,6 +7,9 @@
 //! fd77:1::2     fd77:1::1   fd77:2::1     fd77:2::2
 //! ```
 //!
+//! More clients, each behind a router of its own, may stand before the same server ([`Lab::beside`]): the second one's networks
+//! are 10.77.3 and 10.77.4, and the server's device there is up1.
+//!
 //! Namespaces do not see each other's addresses, so any number of labs run side by side with the same ones. Needs root,
 //! `ip`, `tc` and `nft`; an error says which is missing. What a lab made it removes when it is dropped, in a panic too;
 //! what a killed run left behind is removed when the next lab is made.
@@ -45,10 +48,17 @@ pub const SERVER_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd77, 2, 0, 0, 0, 0, 0,
 /// Addresses that a host may have besides its own, from `.100`.
 const EXTRA_MAX: u8 = 100;
 
+/// The last address that a client moves to; then come the first again.
+const CLIENT_LAST: u8 = 99;
+/// Clients before one server.
+const BESIDE_MAX: u8 = 100;
+
 /// The network.
 #[derive(Debug)]
 pub struct Lab {
     spaces: Namespaces,
+    /// Which of those before its server it is, from 0.
+    at: u8,
     /// The last part of the client's address, and of the router's outer one.
     client: u8,
     outer: u8,
@@ -59,10 +69,26 @@ impl Lab {
     /// are said to be forgotten ([`Lab::forget`]) are forgotten after `forget_after`, in whole seconds, at least one.
     pub fn create(forget_after: Duration) -> Result<Self> {
         tools::check()?;
-        let lab = Self { spaces: Namespaces::create()?, client: 2, outer: 1 };
+        Self::of(Namespaces::create()?, 0, forget_after)
+    }
+
+    /// Another client before the same server, with a router of its own that does what it is told alone. `at` is its number, 1 to
+    /// 100. The server goes with the lab that made it.
+    pub fn beside(&self, at: u8, forget_after: Duration) -> Result<Self> {
+        Self::of(self.spaces.beside()?, at.clamp(1, BESIDE_MAX), forget_after)
+    }
+
+    fn of(spaces: Namespaces, at: u8, forget_after: Duration) -> Result<Self> {
+        let lab = Self { spaces, at, client: 2, outer: 1 };
         lab.connect()?;
         lab.load_rules(forget_after.as_secs().max(1))?;
         Ok(lab)
+    }
+
+    /// The two cables: a host, the number of its network, its device, and the router's.
+    fn cables(&self) -> [(Host, u8, String, &'static str); 2] {
+        let client = (Host::Client, 2 * self.at + 1, "up0".to_owned(), "c0");
+        [client, (Host::Server, 2 * self.at + 2, format!("up{}", self.at), "s0")]
     }
 
     fn connect(&self) -> Result<()> {
@@ -73,24 +99,38 @@ impl Lab {
                 self.set(host, &format!("net/ipv6/conf/{which}/accept_dad"), "0")?;
             }
         }
-        for (host, net, inner) in [(Host::Client, 1, "c0"), (Host::Server, 2, "s0")] {
+        for (host, net, outer, inner) in self.cables() {
             let (name, router) = (spaces.name(host), spaces.name(Host::Router));
             tools::run(
                 "ip",
-                &["link", "add", "up0", "netns", &name, "type", "veth", "peer", "name", inner]
+                &["link", "add", &outer, "netns", &name, "type", "veth", "peer", "name", inner]
                     .into_iter()
                     .chain(["netns", &router])
                     .collect::<Vec<_>>(),
             )?;
             // Otherwise IPv6 addresses go when a cable is pulled.
             self.set(Host::Router, &format!("net/ipv6/conf/{inner}/keep_addr_on_down"), "1")?;
-            for (at, device, last) in [(host, "up0", 2), (Host::Router, inner, 1)] {
+            for (at, device, last) in [(host, outer.as_str(), 2), (Host::Router, inner, 1)] {
                 spaces.ip(at, &["addr", "add", &format!("10.77.{net}.{last}/24"), "dev", device])?;
                 spaces.ip(at, &["addr", "add", &format!("fd77:{net}::{last}/64"), "dev", device, "nodad"])?;
                 spaces.ip(at, &["link", "set", device, "up"])?;
             }
-            spaces.ip(host, &["route", "add", "default", "via", &format!("10.77.{net}.1")])?;
-            spaces.ip(host, &["-6", "route", "add", "default", "via", &format!("fd77:{net}::1")])?;
+            // The server knows one way for each client; the first is the way to everybody else.
+            let is_one_of_many = host == Host::Server && self.at > 0;
+            let client = 2 * self.at + 1;
+            let (to, to_v6) = if is_one_of_many {
+                (format!("10.77.{client}.0/24"), format!("fd77:{client}::/64"))
+            } else {
+                ("default".to_owned(), "default".to_owned())
+            };
+            spaces.ip(host, &["route", "add", &to, "via", &format!("10.77.{net}.1")])?;
+            spaces.ip(host, &["-6", "route", "add", &to_v6, "via", &format!("fd77:{net}::1")])?;
+        }
+        if self.at > 0 {
+            // By its first address too: it may name itself by that.
+            let (v4, v6) = (format!("10.77.{}.2", 2 * self.at + 2), format!("fd77:{}::2", 2 * self.at + 2));
+            spaces.ip(Host::Router, &["route", "add", &SERVER.to_string(), "via", &v4])?;
+            spaces.ip(Host::Router, &["-6", "route", "add", &SERVER_V6.to_string(), "via", &v6])?;
         }
         self.set(Host::Router, "net/ipv4/ip_forward", "1")?;
         self.set(Host::Router, "net/ipv6/conf/all/forwarding", "1")?;
@@ -103,8 +143,8 @@ impl Lab {
     /// Tells neighbours of each other by IPv6. The first question that they ask is lost, and is asked again after 1 s: that
     /// would be in every measurement.
     fn introduce_neighbours(&self) -> Result<()> {
-        for (host, net, inner) in [(Host::Client, 1, "c0"), (Host::Server, 2, "s0")] {
-            let (outer, inner) = ((host, "up0", 2), (Host::Router, inner, 1));
+        for (host, net, outer, inner) in self.cables() {
+            let (outer, inner) = ((host, outer.as_str(), 2), (Host::Router, inner, 1));
             for ((at, device, _), (other, its, last)) in [(outer, inner), (inner, outer)] {
                 let mac = self.spaces.exec(other, &["cat", &format!("/sys/class/net/{its}/address")])?;
                 let address = format!("fd77:{net}::{last}");
@@ -149,25 +189,33 @@ impl Lab {
 
     /// The client's address now.
     pub fn client(&self) -> IpAddr {
-        Ipv4Addr::new(10, 77, 1, self.client).into()
+        Ipv4Addr::new(10, 77, 2 * self.at + 1, self.client).into()
+    }
+
+    /// Where its client reaches the server.
+    pub fn server(&self) -> IpAddr {
+        Ipv4Addr::new(10, 77, 2 * self.at + 2, 2).into()
     }
 
     /// Gives the client another address and takes the old one away, as a laptop that changes its network. Returns the new.
     pub fn move_client(&mut self) -> Result<IpAddr> {
         let old = format!("{}/24", self.client());
-        self.client += 1;
+        self.client = if self.client < CLIENT_LAST { self.client + 1 } else { 2 };
         let new = self.client();
         self.spaces.ip(Host::Client, &["addr", "add", &format!("{new}/24"), "dev", "up0"])?;
         self.spaces.ip(Host::Client, &["addr", "del", &old, "dev", "up0"])?;
         // The second address of a network goes with the first one, and so does the route.
         self.spaces.ip(Host::Client, &["addr", "replace", &format!("{new}/24"), "dev", "up0"])?;
-        self.spaces.ip(Host::Client, &["route", "replace", "default", "via", "10.77.1.1"])?;
+        self.spaces.ip(
+            Host::Client,
+            &["route", "replace", "default", "via", &format!("10.77.{}.1", 2 * self.at + 1)],
+        )?;
         Ok(new)
     }
 
     /// Gives a host so many addresses (at most 100) besides its own, and says which.
     pub fn add_addresses(&self, host: Host, count: u8) -> Result<Vec<IpAddr>> {
-        let net = if host == Host::Server { 2 } else { 1 };
+        let net = 2 * self.at + if host == Host::Server { 2 } else { 1 };
         let addresses: Vec<IpAddr> =
             (0..count.min(EXTRA_MAX)).map(|at| Ipv4Addr::new(10, 77, net, 100 + at).into()).collect();
         for address in &addresses {
@@ -181,10 +229,22 @@ impl Lab {
         self.nft("add rule inet lab nat oifname \"s0\" masquerade")
     }
 
+    /// From now on the router hides each new flow behind another of so many addresses (at most 250) of its own, in turn: for the
+    /// server as many hosts. Ends what it did before.
+    pub fn masquerade_as(&self, count: u8) -> Result<()> {
+        let count = count.clamp(1, 250);
+        let places: Vec<String> = (0..count).map(|at| format!("{at} : 10.78.0.{}", at + 1)).collect();
+        self.nft(&format!(
+            "flush chain inet lab nat\nadd rule inet lab nat oifname \"s0\" meta nfproto ipv4 snat ip to numgen inc mod {count} map {{ {} }}\n",
+            places.join(", ")
+        ))
+    }
+
     /// The router's outer address changes, as a dial-up line's at night: it forgets every flow that it hides, and the
     /// server sees the client come from elsewhere. Returns the new address.
     pub fn rebind(&mut self) -> Result<IpAddr> {
-        let address = |last| Ipv4Addr::new(10, 77, 2, last);
+        let net = 2 * self.at + 2;
+        let address = |last| Ipv4Addr::new(10, 77, net, last);
         let (old, new) = (address(self.outer), address(self.outer % 200 + 20));
         self.outer = new.octets()[3];
         self.spaces.ip(Host::Router, &["addr", "add", &format!("{new}/24"), "dev", "s0"])?;

@@ -36,19 +36,29 @@ impl Host {
     }
 }
 
-/// Three namespaces; gone with this.
+/// Three namespaces; gone with this. The server's may be another's, and is left then.
 #[derive(Debug)]
 pub(super) struct Namespaces {
     stem: String,
+    server: Option<String>,
 }
 
 impl Namespaces {
     pub(super) fn create() -> Result<Self> {
+        Self::make(None)
+    }
+
+    /// A client and a router of its own before the same server.
+    pub(super) fn beside(&self) -> Result<Self> {
+        Self::make(Some(self.name(Host::Server)))
+    }
+
+    fn make(server: Option<String>) -> Result<Self> {
         let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         // From here on dropping it removes what there is of it.
-        let spaces = Self { stem: format!("{PREFIX}-{}-{number}", std::process::id()) };
-        for host in Host::ALL {
+        let spaces = Self { stem: format!("{PREFIX}-{}-{number}", std::process::id()), server };
+        for host in spaces.own() {
             tools::run("ip", &["netns", "add", &spaces.name(host)])?;
             spaces.ip(host, &["link", "set", "lo", "up"])?;
         }
@@ -56,7 +66,15 @@ impl Namespaces {
     }
 
     pub(super) fn name(&self, host: Host) -> String {
-        format!("{}-{}", self.stem, host.word())
+        match (&self.server, host) {
+            (Some(server), Host::Server) => server.clone(),
+            _ => format!("{}-{}", self.stem, host.word()),
+        }
+    }
+
+    fn own(&self) -> impl Iterator<Item = Host> + use<> {
+        let is_own = self.server.is_none();
+        Host::ALL.into_iter().filter(move |host| is_own || *host != Host::Server)
     }
 
     /// `ip` as on that host.
@@ -86,7 +104,7 @@ impl Namespaces {
 
 impl Drop for Namespaces {
     fn drop(&mut self) {
-        for host in Host::ALL {
+        for host in self.own() {
             remove(&self.name(host));
         }
     }

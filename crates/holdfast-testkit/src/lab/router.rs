@@ -266,6 +266,18 @@ impl Lab {
         self.nft(&flows.iter().map(one).collect::<String>())
     }
 
+    /// From now on what belongs to these flows is dropped silently, as by a firewall that has forgotten them. Other flows, and
+    /// new ones, are left alone.
+    pub fn forget_flows(&self, flows: &[Flow]) -> Result<()> {
+        let one = |flow: &Flow| format!("add element inet lab silent_flows {{ {} }}\n", flow.from.1);
+        self.nft(&flows.iter().map(one).collect::<String>())
+    }
+
+    /// Ends all [`Lab::forget_flows`]: the ports may be used again by others.
+    pub fn remember_flows(&self) -> Result<()> {
+        self.nft("flush set inet lab silent_flows\n")
+    }
+
     /// Ends all [`Lab::reset`]: the ports may be used again by others.
     pub fn stop_resets(&self) -> Result<()> {
         self.nft("flush set inet lab reset_flows\n")

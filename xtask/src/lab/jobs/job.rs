@@ -201,12 +201,13 @@ pub(super) fn follow_on(
 
 /// What a person sees of a job: its page, and its log.
 pub(super) fn pages(site: &Site, id: &str) -> String {
-    let page = |what| site.ask(Role::Primary, &["jobs", what, id]).and_then(super::site::Answer::good);
+    let page =
+        |what| site.ask(Role::Primary, &["jobs", what, id]).and_then(super::super::program::Answer::good);
     ["show", "log"].map(|what| page(what).unwrap_or_else(|error| format!("{error:#}\n"))).concat()
 }
 
 /// The log of a job, in a line.
 pub(super) fn log(site: &Site, id: &str) -> String {
-    let answer = site.ask(Role::Primary, &["jobs", "log", id]).and_then(super::site::Answer::good);
+    let answer = site.ask(Role::Primary, &["jobs", "log", id]).and_then(super::super::program::Answer::good);
     answer.map(|text| text.lines().collect::<Vec<_>>().join(" | ")).unwrap_or_default()
 }

@@ -28,7 +28,6 @@ mod step;
 mod table;
 mod tree;
 mod verdict;
-mod wait;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -38,7 +37,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use holdfast_testkit::lab;
 
-use super::runner;
+use super::{runner, wait};
 use case::Case;
 use options::Options;
 use play::Setting;
@@ -100,7 +99,7 @@ fn choose(options: &Options) -> Result<Vec<Case>> {
     Ok(all.into_iter().filter(wanted).collect())
 }
 
-fn build(root: &Path) -> Result<PathBuf> {
+pub(super) fn build(root: &Path) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--quiet", "--release", "--package", "holdfast"]).current_dir(root);

@@ -11,6 +11,7 @@ use holdfast_testkit::lab::{Host, Lab, Process, SERVER};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::super::program::{self, Answer};
 use super::case::Who;
 use super::clock::Clock;
 use super::play::Setting;
@@ -22,8 +23,6 @@ pub(super) const PORTS: [u16; 2] = [7556, 7557];
 pub(super) const MEDIA_PORTS: [u16; 2] = [7566, 7567];
 /// What is done at once on a machine that has other things to do too.
 const SOON: Duration = Duration::from_secs(30);
-/// A command that reads a whole vault.
-const LONG_SECONDS: &str = "600";
 
 /// What a process is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,29 +61,6 @@ pub(super) struct Site {
     pub(super) clock: Option<Clock>,
     pub(super) shows_pages: bool,
     dir: TempDir,
-}
-
-/// How a command has ended.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) code: i32,
-    stdout: String,
-    stderr: String,
-}
-
-impl Answer {
-    /// What it printed; an error unless it ended with 0.
-    pub(super) fn good(self) -> Result<String> {
-        ensure!(self.code == 0, "ended with {}: {}", self.code, self.stderr.trim());
-        Ok(self.stdout)
-    }
-
-    /// The last line of what it printed, as JSON.
-    pub(super) fn json(self) -> Result<Value> {
-        let text = self.good()?;
-        let line = text.lines().next_back().unwrap_or_default();
-        serde_json::from_str(line).with_context(|| format!("it printed {line:?}"))
-    }
 }
 
 impl Site {
@@ -242,15 +218,6 @@ impl Site {
 
     /// Runs a command with a role's state directory to its end.
     pub(super) fn ask<A: AsRef<OsStr>>(&self, role: Role, words: &[A]) -> Result<Answer> {
-        let mut command = Command::new("timeout");
-        command.args(["--kill-after=5", LONG_SECONDS]).arg(&self.program).args(words);
-        command.env("HOLDFAST_STATE_DIR", self.state(role)).stdin(Stdio::null());
-        let output = command.output().context("starting holdfast")?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok(Answer {
-            code: output.status.code().unwrap_or(-1),
-            stdout: text(&output.stdout),
-            stderr: text(&output.stderr),
-        })
+        program::ask(&self.program, &self.state(role), words)
     }
 }

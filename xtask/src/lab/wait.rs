@@ -6,10 +6,10 @@ use anyhow::Result;
 use holdfast_testkit::lab;
 
 /// How often something is looked at that lasts seconds.
-pub(super) const OFTEN: Duration = Duration::from_millis(50);
+pub(in crate::lab) const OFTEN: Duration = Duration::from_millis(50);
 
 /// Looks until there is something, at most so long.
-pub(super) fn until<T>(
+pub(in crate::lab) fn until<T>(
     within: Duration,
     every: Duration,
     mut look: impl FnMut() -> Result<Option<T>>,
