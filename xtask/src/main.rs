@@ -26,6 +26,15 @@ cargo xtask bench --corpus DIR [--corpus2 DIR] [--peers]
 
     Example: cargo xtask bench --peers --corpus linux-source-6.1 --corpus2 random
 
+cargo xtask bench --network --corpus DIR [--corpus2 DIR]
+    The same over the network, with all daemons on this machine's loopback: Holdfast as a site, beside itself without daemons,
+    restic over SFTP, and Bacula. Figures are of command and daemons together. What is not installed is left out.
+    --tools A,B        only these of holdfast, embedded, restic, bacula
+    --runs N           rounds (default 5): in each a first backup, an unchanged one and a restore, the programs in turn
+    --work DIR         where all lies, as above; 4 vaults, and a restored tree of each program and round
+    --restore-dir DIR  restored trees lie here instead, for instance on a tmpfs, and are removed at once
+    --holdfast FILE    this program, instead of a release build of this tree
+
 cargo xtask lab [--full]
     Runs hosts as processes in network namespaces with a router between them that drops, refuses, forgets and loses, and
     prints what each case measured. Exit status 1 if one does not hold. Needs root, iproute2 and nftables.

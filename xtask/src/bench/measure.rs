@@ -62,14 +62,16 @@ impl Task {
     }
 }
 
-fn tail(log: &Path) -> String {
+/// The last lines of a file.
+pub(super) fn tail(log: &Path) -> String {
     let text =
         std::fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(8)..].join("\n")
 }
 
-fn parse(text: &str) -> Result<Sample> {
+/// What the small process has written.
+pub(super) fn parse(text: &str) -> Result<Sample> {
     let numbers: Vec<f64> = text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
     let [wall_seconds, cpu_seconds, peak_mib] =
         numbers.try_into().ok().context("three figures were expected")?;

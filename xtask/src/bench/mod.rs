@@ -8,6 +8,7 @@ mod changes;
 mod corpus;
 mod files;
 mod measure;
+mod network;
 mod options;
 mod rounds;
 mod table;
@@ -25,7 +26,11 @@ use tools::{Tool, ToolKind};
 
 /// Measures as the options say, and prints the table.
 pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
-    let options = Options::parse(words, &root.join("target/bench"))?;
+    let work = root.join("target/bench");
+    if words.contains(&"--network") {
+        return network::run(root, words, &work);
+    }
+    let options = Options::parse(words, &work)?;
     let holdfast = match &options.holdfast {
         Some(program) => program.clone(),
         None if options.tools.contains(&ToolKind::Holdfast) => build(root)?,

@@ -59,7 +59,12 @@ impl Options {
     }
 }
 
-fn list<T: Copy + PartialEq>(value: &str, all: &[T], name: fn(T) -> &'static str) -> Result<Vec<T>> {
+/// Those of `all` whose names are in the list.
+pub(super) fn list<T: Copy + PartialEq>(
+    value: &str,
+    all: &[T],
+    name: fn(T) -> &'static str,
+) -> Result<Vec<T>> {
     let names = || all.iter().map(|one| name(*one)).collect::<Vec<_>>().join(", ");
     for word in value.split(',') {
         ensure!(all.iter().any(|one| name(*one) == word), "{word} is none of {}", names());
