@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use holdfast_catalog::{JobFilter, JobRow};
 use holdfast_jobs::machine::Event;
 use holdfast_link::identity::Identity;
@@ -21,6 +23,8 @@ use crate::work::{Backup, Restore, What, Work};
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(25);
 /// Jobs of a list, if nobody says how many.
 const LIST: u32 = 100;
+/// Jobs that are read at a time.
+const PAGE: u32 = 250;
 /// Events of an answer.
 const EVENTS_MAX: u32 = 1_000;
 /// Paths and patterns of a job, and bytes of each.
@@ -48,20 +52,43 @@ pub(super) async fn list(
     State(api): State<Api>,
     who: Who,
     Query(query): Query<List>,
-) -> Answer<Vec<views::Job>> {
-    let filter = JobFilter {
+) -> Result<impl IntoResponse, Trouble> {
+    let mut filter = JobFilter {
         active: query.active,
         failed: query.failed,
         since: query.since,
         client: who.only()?.or(query.client),
         policy: query.policy,
-        limit: query.limit.unwrap_or(LIST),
+        limit: 0,
         before: None,
     };
-    let rows = api.catalog.jobs(&filter).await?.into_iter();
-    // What moves is newer on the board.
-    let rows = rows.map(|row| api.board.job(&row.id).unwrap_or(row));
-    Ok(Json(rows.map(|row| views::Job::new(row, false)).collect()))
+    let mut left = query.limit.unwrap_or(LIST).min(holdfast_catalog::MOST_ROWS);
+    // Page by page: the rows of a long list are much larger than what is said of them.
+    let mut text = vec![b'['];
+    loop {
+        filter.limit = left.min(PAGE);
+        let rows = api.catalog.jobs(&filter).await?;
+        let read = u32::try_from(rows.len()).unwrap_or(PAGE);
+        left -= read.min(left);
+        filter.before = rows.last().map(|row| row.id.clone());
+        for row in rows {
+            if text.len() > 1 {
+                text.push(b',');
+            }
+            // What moves is newer on the board.
+            let row = api.board.job(&row.id).unwrap_or(row);
+            serde_json::to_writer(&mut text, &views::Job::new(row, false)).map_err(unsaid)?;
+        }
+        if left == 0 || read < filter.limit {
+            break;
+        }
+    }
+    text.push(b']');
+    Ok(([(CONTENT_TYPE, "application/json")], text))
+}
+
+fn unsaid(error: serde_json::Error) -> Trouble {
+    Trouble::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string(), "look at the primary server's log")
 }
 
 /// The job of an id or of the beginning of one, if it may be seen.
