@@ -523,13 +523,13 @@ impl Job {
             }
             return;
         }
-        if !active.accepted && passed(active.ordered, ORDER_MILLIS) {
-            active.ordered = now.run_millis;
-            actions.push(Action::Start(active.epoch));
-        }
         if rules.stall_millis.is_some_and(|limit| passed(active.progressed, limit)) {
             actions.push(Action::Cancel(active.epoch));
             return self.again(Status::TimedOut, now, actions);
+        }
+        if !active.accepted && passed(active.ordered, ORDER_MILLIS) {
+            active.ordered = now.run_millis;
+            actions.push(Action::Start(active.epoch));
         }
         if passed(active.progressed, STALLED_MILLIS) && !std::mem::replace(&mut active.is_stalled, true) {
             actions.push(Action::Note(Note::Stalled));
