@@ -37,7 +37,7 @@ impl fmt::Display for Epoch {
 }
 
 /// How an attempt ended, as its client has said.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Kind {
     /// All was done.
     Done,
@@ -110,7 +110,7 @@ impl Kind {
 }
 
 /// The end of an attempt.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Outcome {
     /// How.
     pub kind: Kind,

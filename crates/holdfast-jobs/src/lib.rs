@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 /// The time, twice: how long this process has run, which clocks that are set do not change and by which all waiting is
 /// measured; and the time of day, for people and for what outlives the process.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Now {
     /// Milliseconds since the process began.
     pub run_millis: u64,

@@ -23,7 +23,7 @@ pub const STALLED_MILLIS: u64 = 600_000;
 pub const ORDER_MILLIS: u64 = 60_000;
 
 /// What a policy says of one of its jobs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Rules {
     /// How often it is tried.
     pub tries: Tries,
@@ -40,7 +40,7 @@ impl Default for Rules {
 }
 
 /// A host that a job depends on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Host {
     /// Whose files they are.
     Client,
@@ -49,7 +49,7 @@ pub enum Host {
 }
 
 /// An attempt that is under way.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Active {
     /// Which.
     pub epoch: Epoch,
@@ -70,7 +70,7 @@ pub struct Active {
 }
 
 /// Where a job stands.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum State {
     /// It waits for a place, its time or its hosts.
     Queued,
@@ -174,7 +174,7 @@ pub enum Note {
 }
 
 /// A job.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Job {
     rules: Rules,
     state: State,
@@ -523,13 +523,13 @@ impl Job {
             }
             return;
         }
-        if !active.accepted && passed(active.ordered, ORDER_MILLIS) {
-            active.ordered = now.run_millis;
-            actions.push(Action::Start(active.epoch));
-        }
         if rules.stall_millis.is_some_and(|limit| passed(active.progressed, limit)) {
             actions.push(Action::Cancel(active.epoch));
             return self.again(Status::TimedOut, now, actions);
+        }
+        if !active.accepted && passed(active.ordered, ORDER_MILLIS) {
+            active.ordered = now.run_millis;
+            actions.push(Action::Start(active.epoch));
         }
         if passed(active.progressed, STALLED_MILLIS) && !std::mem::replace(&mut active.is_stalled, true) {
             actions.push(Action::Note(Note::Stalled));

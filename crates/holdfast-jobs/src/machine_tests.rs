@@ -252,6 +252,16 @@ fn a_job_without_progress_is_shown_and_ended_only_if_the_policy_says_so() {
 }
 
 #[test]
+fn an_attempt_that_is_given_up_is_not_ordered_once_more() {
+    let rules = Rules { stall_millis: Some(ORDER_MILLIS / 2), ..Rules::default() };
+    let mut job = Job::new(rules, at(0));
+    job.on(Event::Begin { incarnation: 1 }, at(0));
+    // Nobody has looked at it for long: the limit is over, and so is the time after which an order is repeated.
+    let actions = job.on(Event::Tick, at(2 * ORDER_MILLIS));
+    assert_eq!(actions, [Action::Cancel(epoch(1))]);
+}
+
+#[test]
 fn a_window_that_ends_is_for_jobs_that_never_began() {
     let mut job = Job::new(Rules::default(), at(0));
     job.on(Event::WindowOver, at(1));

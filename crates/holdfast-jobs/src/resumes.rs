@@ -15,7 +15,7 @@ const ROW_MILLIS: u64 = 600_000;
 pub const RESUMES_MAX: u32 = 1_000;
 
 /// The resumes of one job that cost no try.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Resumes {
     all: u32,
     row: u32,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::Now;
 
 /// What a policy says of retries.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Tries {
     /// Failures that end the job when they come within the period; at least 1.
     pub count: u32,
@@ -25,7 +25,7 @@ impl Default for Tries {
 }
 
 /// The failures of one job that still count.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Failures(VecDeque<u64>);
 
 impl Failures {
