@@ -56,6 +56,7 @@ pub struct ImageFilter {
 impl Catalog {
     /// Stores an image; one that is there under this id is replaced.
     pub async fn put_image(&self, image: &ImageRow) -> Result<()> {
+        let mut transaction = self.write().await?;
         sqlx::query(
             "INSERT OR REPLACE INTO images (id, job, client, name, media, started, finished, roots, files, bytes_source,
                  errors, record)
@@ -73,9 +74,9 @@ impl Catalog {
         .bind(stored(image.bytes_source, "the number of an image's bytes")?)
         .bind(stored(image.errors, "the number of an image's errors")?)
         .bind(&image.record)
-        .execute(&self.writer)
+        .execute(&mut *transaction)
         .await?;
-        Ok(())
+        self.commit(transaction).await
     }
 
     /// Forgets images: all of these that are there, or none.
@@ -84,7 +85,7 @@ impl Catalog {
         for id in ids {
             sqlx::query("DELETE FROM images WHERE id = ?1").bind(id).execute(&mut *transaction).await?;
         }
-        Ok(transaction.commit().await?)
+        self.commit(transaction).await
     }
 
     /// The image with this id.
