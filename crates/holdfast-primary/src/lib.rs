@@ -14,12 +14,14 @@
 //! | `notes` | how does a transition show in a job's row and log? |
 //! | `board` | what of all this can be looked at without asking the manager? |
 //! | `upkeep` | what do operators have done to vaults? |
+//! | `clock` | what time is it? |
 //! | `attend` | how do hosts attend? |
 //! | `api` | what may people and programs ask? (docs/api.md) |
 
 mod api;
 mod attend;
 mod board;
+mod clock;
 mod manager;
 mod notes;
 mod orders;
@@ -33,10 +35,4 @@ mod work;
 
 pub use serve::{Error, Limits, LocalMedia, Notes, Options, run};
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// The time of day, in milliseconds since 1970 UTC.
-fn day_millis() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
+use clock::day_millis;
