@@ -28,6 +28,8 @@ mod orders;
 mod plan;
 mod reports;
 mod serve;
+#[cfg(test)]
+mod sim;
 pub mod site;
 mod upkeep;
 mod visitors;
