@@ -32,6 +32,6 @@ impl Catalog {
             .bind(kept_at)
             .execute(&mut *transaction)
             .await?;
-        Ok(transaction.commit().await?)
+        self.commit(transaction).await
     }
 }

@@ -45,6 +45,7 @@ pub struct HostRow {
 impl Catalog {
     /// Remembers that a host was seen.
     pub async fn saw_host(&self, seen: &HostSeen) -> Result<()> {
+        let mut transaction = self.write().await?;
         sqlx::query(
             "INSERT INTO hosts (role, name, program, address, first_seen, last_seen) VALUES (?1, ?2, ?3, ?4, ?5, ?5)
              ON CONFLICT (role, name) DO UPDATE SET program = excluded.program,
@@ -55,9 +56,9 @@ impl Catalog {
         .bind(&seen.program)
         .bind(&seen.address)
         .bind(stored(seen.at, "the time when a host was seen")?)
-        .execute(&self.writer)
+        .execute(&mut *transaction)
         .await?;
-        Ok(())
+        self.commit(transaction).await
     }
 
     /// All hosts, by role and name.
@@ -113,7 +114,7 @@ impl Catalog {
                 .execute(&mut *transaction)
                 .await?;
         }
-        transaction.commit().await?;
+        self.commit(transaction).await?;
         Ok(true)
     }
 }

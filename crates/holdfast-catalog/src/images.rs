@@ -60,6 +60,7 @@ pub struct ImageFilter {
 impl Catalog {
     /// Stores an image; one that is there under this id is replaced.
     pub async fn put_image(&self, image: &ImageRow) -> Result<()> {
+        let mut transaction = self.write().await?;
         sqlx::query(
             "INSERT OR REPLACE INTO images (id, job, client, name, media, started, finished, roots, files, bytes_source,
                  errors, record, policy)
@@ -78,9 +79,9 @@ impl Catalog {
         .bind(stored(image.errors, "the number of an image's errors")?)
         .bind(&image.record)
         .bind(&image.policy)
-        .execute(&self.writer)
+        .execute(&mut *transaction)
         .await?;
-        Ok(())
+        self.commit(transaction).await
     }
 
     /// Forgets images: all of these that are there, or none.
@@ -89,7 +90,7 @@ impl Catalog {
         for id in ids {
             sqlx::query("DELETE FROM images WHERE id = ?1").bind(id).execute(&mut *transaction).await?;
         }
-        Ok(transaction.commit().await?)
+        self.commit(transaction).await
     }
 
     /// The ids of the images of a media server.

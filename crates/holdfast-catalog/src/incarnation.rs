@@ -15,10 +15,12 @@ impl Catalog {
 
     /// Raises the incarnation to this, unless it is as high already. Returns what it is then.
     pub async fn raise_incarnation(&self, to_at_least: u64) -> Result<u64> {
+        let mut transaction = self.write().await?;
         let row = sqlx::query("UPDATE catalog SET incarnation = max(incarnation, ?1) RETURNING incarnation")
             .bind(stored(to_at_least, "the incarnation")?)
-            .fetch_one(&self.writer)
+            .fetch_one(&mut *transaction)
             .await?;
+        self.commit(transaction).await?;
         given(row.try_get(0)?, "the incarnation")
     }
 }

@@ -14,6 +14,8 @@
 
 mod answers;
 mod error;
+#[cfg(feature = "faults")]
+pub mod faults;
 mod hosts;
 mod images;
 mod incarnation;
@@ -43,12 +45,30 @@ pub struct Catalog {
     writer: SqlitePool,
     /// Some, which see what was committed before they ask.
     readers: SqlitePool,
+    #[cfg(feature = "faults")]
+    faults: faults::Faults,
 }
 
 impl Catalog {
     /// A transaction that may write. Without `commit` it changes nothing, also if the caller is dropped while it waits.
     async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
+        #[cfg(feature = "faults")]
+        self.faults.before()?;
         // At once for writing: a transaction that begins to write later fails if another process has written meanwhile.
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// The end of a transaction: it is durable.
+    async fn commit(&self, transaction: Transaction<'static, Sqlite>) -> Result<()> {
+        transaction.commit().await?;
+        #[cfg(feature = "faults")]
+        self.faults.after()?;
+        Ok(())
+    }
+
+    /// What is to fail.
+    #[cfg(feature = "faults")]
+    pub fn faults(&self) -> &faults::Faults {
+        &self.faults
     }
 }

@@ -34,7 +34,12 @@ impl Catalog {
         }
         // Not opened as read-only: such a connection, closed last, could not put the log back into the file.
         let readers = pool(READERS, options(path).pragma("query_only", "ON")).await?;
-        Ok(Self { writer, readers })
+        Ok(Self {
+            writer,
+            readers,
+            #[cfg(feature = "faults")]
+            faults: crate::faults::Faults::default(),
+        })
     }
 
     /// Waits for calls that are under way and closes the database. Later calls, of clones too, fail with [`Error::Closed`].

@@ -88,7 +88,7 @@ impl Catalog {
         .bind(stored(new.expires, "the time when a token expires")?)
         .execute(&mut *transaction)
         .await?;
-        transaction.commit().await?;
+        self.commit(transaction).await?;
         Ok(Kept::Yes)
     }
 
@@ -112,24 +112,27 @@ impl Catalog {
 
     /// Takes the token of this id, or those of this name, back. How many there were that had not been.
     pub async fn revoke_operator(&self, wanted: &str, at: u64) -> Result<u64> {
+        let mut transaction = self.write().await?;
         let done = sqlx::query(
             "UPDATE operators SET revoked = ?2 WHERE (id = ?1 OR name = ?1) AND revoked IS NULL AND expires > ?2",
         )
         .bind(wanted)
         .bind(stored(at, "the time when a token was revoked")?)
-        .execute(&self.writer)
+        .execute(&mut *transaction)
         .await?;
+        self.commit(transaction).await?;
         Ok(done.rows_affected())
     }
 
     /// Remembers that a token was used.
     pub async fn used_operator(&self, id: &str, at: u64) -> Result<()> {
+        let mut transaction = self.write().await?;
         sqlx::query("UPDATE operators SET used = ?2 WHERE id = ?1")
             .bind(id)
             .bind(stored(at, "the time when a token was used")?)
-            .execute(&self.writer)
+            .execute(&mut *transaction)
             .await?;
-        Ok(())
+        self.commit(transaction).await
     }
 }
 

@@ -40,13 +40,15 @@ impl Catalog {
             .execute(&mut *transaction)
             .await?;
         }
-        Ok(transaction.commit().await?)
+        self.commit(transaction).await
     }
 
     /// Deletes a policy and its marks. False if there is none.
     pub async fn delete_policy(&self, name: &str) -> Result<bool> {
-        let done =
-            sqlx::query("DELETE FROM policies WHERE name = ?1").bind(name).execute(&self.writer).await?;
+        let mut transaction = self.write().await?;
+        let delete = sqlx::query("DELETE FROM policies WHERE name = ?1").bind(name);
+        let done = delete.execute(&mut *transaction).await?;
+        self.commit(transaction).await?;
         Ok(done.rows_affected() > 0)
     }
 
@@ -66,7 +68,7 @@ impl Catalog {
     pub async fn set_mark(&self, policy: &str, key: &str, at: u64) -> Result<()> {
         let mut transaction = self.write().await?;
         mark(&mut transaction, policy, key, at).await?;
-        Ok(transaction.commit().await?)
+        self.commit(transaction).await
     }
 }
 

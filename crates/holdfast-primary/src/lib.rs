@@ -15,12 +15,14 @@
 //! | `board` | what of all this can be looked at without asking the manager? |
 //! | `inventory` | does the catalog know the images that vaults have? |
 //! | `upkeep` | what do operators have done to vaults? |
+//! | `clock` | what time is it? |
 //! | `attend` | how do hosts attend? |
 //! | `api` | what may people and programs ask? (docs/api.md) |
 
 mod api;
 mod attend;
 mod board;
+mod clock;
 mod inventory;
 mod manager;
 mod notes;
@@ -28,6 +30,8 @@ mod orders;
 mod plan;
 mod reports;
 mod serve;
+#[cfg(test)]
+mod sim;
 pub mod site;
 mod upkeep;
 mod visitors;
@@ -35,10 +39,4 @@ mod work;
 
 pub use serve::{Error, Limits, LocalMedia, Notes, Options, run};
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// The time of day, in milliseconds since 1970 UTC.
-fn day_millis() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
+use clock::day_millis;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use holdfast_catalog::{Catalog, Error as CatalogError, JobRow, NewEvent, NewJob};
 use holdfast_jobs::Now;
@@ -18,7 +18,7 @@ use holdfast_types::JobId;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::board::Board;
-use crate::day_millis;
+use crate::clock::Clock;
 use crate::inventory::Inventory;
 use crate::notes::{self, Progress};
 use crate::orders::{self, About, Orders};
@@ -28,7 +28,7 @@ use crate::upkeep;
 use crate::work::{What, Work};
 
 /// Old jobs are forgotten so often, and at most so many at a time.
-const FORGET_EVERY: Duration = Duration::from_secs(3600);
+const FORGET_EVERY: u64 = 3_600_000;
 const FORGET_MAX: u32 = 1_000;
 /// Progress that is not a transition is stored so often.
 const STORE_EVERY: u64 = 30_000;
@@ -104,19 +104,20 @@ pub(crate) struct Manager {
     pub(crate) here: Identity,
     /// Knows where hosts listen.
     pub(crate) link: Arc<Link>,
-    pub(crate) begun: Instant,
-    /// What the clock on the wall showed then, in milliseconds since 1970.
+    pub(crate) clock: Clock,
+    /// What the clock on the wall showed when the process began, in milliseconds since 1970.
     pub(crate) begun_day: u64,
     pub(crate) incarnation: u64,
-    pub(crate) jobs: HashMap<JobId, Live>,
+    /// By age, more or less: what is done for all of them is done in the same order whenever it is done.
+    pub(crate) jobs: BTreeMap<JobId, Live>,
     pub(crate) hosts: HashMap<Identity, Attendance>,
     /// Vaults that are being compared with the catalog.
     pub(crate) inventories: HashMap<Identity, Inventory>,
     pub(crate) policies: BTreeMap<String, Policy>,
     pub(crate) marks: BTreeMap<(String, String), u64>,
     pub(crate) limits: Limits,
-    /// When old jobs were forgotten last.
-    pub(crate) forgot: Option<Instant>,
+    /// When old jobs were forgotten last, in milliseconds of the run.
+    pub(crate) forgot: Option<u64>,
     /// When schedules are to be looked at again.
     pub(crate) plan: NextPlan,
     pub(crate) notes: Arc<dyn Notes>,
@@ -133,7 +134,7 @@ impl Manager {
             // Counters that were not stored may have been seen by who waits: numbers are not used twice.
             live.row.version += 1 << 20;
             if let State::Active(active) = live.machine.state() {
-                let (epoch, at) = (active.epoch, day_millis());
+                let (epoch, at) = (active.epoch, self.now().day_millis);
                 live.store(&self.catalog, &[notes::taken_up(epoch, at)], at).await?;
             }
             self.board.put_job(&live.row);
@@ -144,8 +145,7 @@ impl Manager {
     }
 
     pub(crate) fn now(&self) -> Now {
-        let run = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Now { run_millis: run, day_millis: day_millis() }
+        self.clock.now()
     }
 
     /// Whether the clock on the wall has gone another way than the run of this process: by more than an hour.
@@ -158,23 +158,28 @@ impl Manager {
     pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
         let mut failures = 0u32;
         loop {
-            failures = match self.look_around().await {
-                Ok(()) => 0,
-                Err(error) => {
-                    // Said once: it is tried again and again.
-                    if failures == 0 {
-                        self.trouble(&error);
-                    }
-                    failures.saturating_add(1)
-                }
-            };
-            let wait = self.next_look().max(pause_after(failures));
+            let wait = self.look(&mut failures).await;
             match tokio::time::timeout(wait, inbox.recv()).await {
                 Ok(None) => return,
                 Ok(Some(command)) => self.take(command).await,
                 Err(_) => {}
             }
         }
+    }
+
+    /// Looks around, after so many failures in a row. How long it may be until the next time.
+    pub(crate) async fn look(&mut self, failures: &mut u32) -> Duration {
+        *failures = match self.look_around().await {
+            Ok(()) => 0,
+            Err(error) => {
+                // Said once: it is tried again and again.
+                if *failures == 0 {
+                    self.trouble(&error);
+                }
+                failures.saturating_add(1)
+            }
+        };
+        self.next_look().max(pause_after(*failures))
     }
 
     fn trouble(&self, error: &dyn std::fmt::Display) {
@@ -231,17 +236,18 @@ impl Manager {
 
     /// Jobs that were done long ago.
     async fn forget_old(&mut self) -> Result<(), CatalogError> {
-        if self.forgot.is_some_and(|forgot| forgot.elapsed() < FORGET_EVERY) {
+        let now = self.now();
+        if self.forgot.is_some_and(|forgot| now.run_millis.saturating_sub(forgot) < FORGET_EVERY) {
             return Ok(());
         }
         if self.clock_has_stepped() {
             // A year of history is not thrown away because a clock says that a year has passed.
             return Ok(());
         }
-        let before = day_millis().saturating_sub(self.limits.keep_jobs_millis);
+        let before = now.day_millis.saturating_sub(self.limits.keep_jobs_millis);
         let forgotten = self.catalog.forget_jobs(before, FORGET_MAX).await?;
         // If there may be more, soon again.
-        self.forgot = (forgotten < u64::from(FORGET_MAX)).then(Instant::now);
+        self.forgot = (forgotten < u64::from(FORGET_MAX)).then_some(now.run_millis);
         Ok(())
     }
 
@@ -337,7 +343,7 @@ impl Manager {
         Identity::new(self.here.site(), Role::Client, name).unwrap_or_else(|_| self.here.clone())
     }
 
-    async fn take(&mut self, command: Command) {
+    pub(crate) async fn take(&mut self, command: Command) {
         let done = match command {
             Command::Make(wishes, answer) => {
                 let made = self.make(wishes).await;

@@ -1,6 +1,7 @@
 //! The manager with a real catalog and pretended hosts: what is stored, what is sent, whom it believes.
 
 use super::*;
+use crate::day_millis;
 use crate::serve::Limits;
 use crate::site;
 use crate::work::{Backup, What};
@@ -92,10 +93,10 @@ impl Bench {
             media: Arc::clone(&media) as Arc<dyn LocalMedia>,
             here,
             link: Arc::clone(&enrolled.link),
-            begun: Instant::now(),
+            clock: Clock::of_system(),
             begun_day: day_millis(),
             incarnation: 1,
-            jobs: HashMap::new(),
+            jobs: BTreeMap::new(),
             hosts: HashMap::new(),
             inventories: HashMap::new(),
             policies: BTreeMap::new(),

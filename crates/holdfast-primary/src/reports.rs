@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 use crate::board::Attending;
 use crate::manager::{Attendance, Manager};
 use crate::notes::{Bytes, Outage, SeenBy};
+use crate::orders;
 use crate::work::What;
-use crate::{day_millis, orders};
 
 type Result<T> = std::result::Result<T, CatalogError>;
 
@@ -38,7 +38,7 @@ impl Manager {
     ) -> Result<()> {
         let program = cut(&present.program, 128);
         self.notes.say(&format!("{} {} attends ({program})", host.role().as_str(), host.host()));
-        let since = day_millis();
+        let since = self.now().day_millis;
         self.board.put_host(host.clone(), Attending { since, is_connected: true });
         self.hosts.insert(host.clone(), Attendance { number, orders: Some(orders), is_connected: true });
         let taken = self.take_attendance(&host, present, (program, since)).await;
@@ -197,11 +197,11 @@ impl Manager {
 
     async fn progress(&mut self, host: &Identity, report: wire::Progress) -> Result<()> {
         let Some((id, epoch)) = self.own(host, report.attempt.as_ref()).await? else { return Ok(()) };
+        let now = self.now().day_millis;
         let Some(live) = self.jobs.get_mut(&id) else { return Ok(()) };
         if live.machine.epoch() != Some(epoch) {
             return Ok(());
         }
-        let now = day_millis();
         let counts = report.counts.unwrap_or_default();
         live.progress.enter(phase(report.phase), now);
         live.progress.now = bytes(&counts, report.bytes_sent, report.bytes_resent);
@@ -236,9 +236,10 @@ impl Manager {
         if let Some(image) = image.filter(|_| is_backup && !is_known) {
             self.keep_image(id, image, Said::ByClient).await?;
         }
+        let day_millis = self.now().day_millis;
         if let Some(live) = self.jobs.get_mut(&id).filter(|live| live.machine.epoch() == Some(epoch)) {
             let counts = ended.counts.unwrap_or_default();
-            live.progress.client_outages(outages(&ended.outages), day_millis());
+            live.progress.client_outages(outages(&ended.outages), day_millis);
             live.progress.now = bytes(&counts, ended.bytes_sent, ended.bytes_resent);
             (live.progress.files, live.progress.directories) = (counts.files, counts.directories);
             (live.progress.errors, live.progress.bytes_source) = (counts.errors, counts.bytes_source);

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use axum::response::IntoResponse;
@@ -36,6 +36,7 @@ use tower::ServiceExt;
 use crate::api::{self, Api, Trouble, Who};
 use crate::attend::Attend;
 use crate::board::Board;
+use crate::clock::Clock;
 use crate::manager::{Command, Manager};
 use crate::orders::Orders;
 use crate::visitors::{Visitors, is_api};
@@ -214,6 +215,8 @@ async fn manager(
 ) -> Result<(Managing, mpsc::Sender<Command>, Arc<Board>), Error> {
     let (inbox, commands) = mpsc::channel(INBOX_MAX);
     let board = Arc::new(Board::default());
+    let clock = Clock::of_system();
+    let begun_day = clock.now().day_millis;
     let mut manager = Manager {
         catalog: catalog.clone(),
         board: Arc::clone(&board),
@@ -221,10 +224,10 @@ async fn manager(
         link: Arc::clone(&enrolled.link),
         media: Arc::clone(media),
         here: enrolled.identity.clone(),
-        begun: Instant::now(),
-        begun_day: crate::day_millis(),
+        clock,
+        begun_day,
         incarnation: catalog.incarnation().await?,
-        jobs: HashMap::new(),
+        jobs: BTreeMap::new(),
         hosts: HashMap::new(),
         inventories: HashMap::new(),
         policies: policies(catalog).await?,

@@ -38,7 +38,7 @@ impl Catalog {
                 mark(&mut transaction, policy, key, *at).await?;
             }
         }
-        Ok(transaction.commit().await?)
+        self.commit(transaction).await
     }
 
     /// Stores a job that is there, and adds to its events. Its version must be greater than the one that is stored: of two
@@ -50,20 +50,22 @@ impl Catalog {
             return Err(why_not(&mut transaction, row).await?);
         }
         add_events(&mut transaction, &row.id, events).await?;
-        Ok(transaction.commit().await?)
+        self.commit(transaction).await
     }
 
     /// Deletes jobs that are done and ended before this time, with their events: the oldest first, at most so many, and never
     /// more than [`MOST_ROWS`](crate::MOST_ROWS), so that others can write in between. Returns how many; 0 when all are gone.
     pub async fn forget_jobs(&self, ended_before: u64, limit: u32) -> Result<u64> {
+        let mut transaction = self.write().await?;
         let done = sqlx::query(
             "DELETE FROM jobs WHERE id IN
                  (SELECT id FROM jobs WHERE state = 'done' AND ended < ?1 ORDER BY ended LIMIT ?2)",
         )
         .bind(stored(ended_before, "the time before which jobs are forgotten")?)
         .bind(bounded(limit))
-        .execute(&self.writer)
+        .execute(&mut *transaction)
         .await?;
+        self.commit(transaction).await?;
         Ok(done.rows_affected())
     }
 }

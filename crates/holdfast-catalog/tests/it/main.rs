@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // to fail is to panic
 
 mod crash;
+#[cfg(feature = "faults")]
+mod faults;
 mod hosts;
 mod images;
 mod jobs;

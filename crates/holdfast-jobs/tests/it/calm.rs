@@ -45,7 +45,8 @@ fn round(world: &mut World) {
     // Nothing is on its way: everybody says once more what is not settled, and if that is nothing new time passes.
     world.step(Step::Attend);
     world.step(Step::MediaSays);
-    if !matches!(world.job.state(), State::Active(active) if active.without[Host::Client as usize].is_some()) {
+    if !matches!(world.job.state(), State::Active(active) if active.without[Host::Client as usize].is_some())
+    {
         world.step(Step::Tick);
     }
 }

@@ -47,8 +47,7 @@ impl Node {
         }
         for index in 0..world.reports.len() {
             steps.push((Step::Report(index, Fate::Heard), 0));
-            steps
-                .extend([Fate::Lost, Fate::Twice, Fate::Crash].map(|fate| (Step::Report(index, fate), 1)));
+            steps.extend([Fate::Lost, Fate::Twice, Fate::Crash].map(|fate| (Step::Report(index, fate), 1)));
         }
         steps.extend([(Step::Attend, 1), (Step::MediaSays, 0)]);
         steps.extend([Host::Client, Host::Media].map(|host| (Step::Silent(host), 1)));

@@ -265,7 +265,7 @@ impl World {
             Order::Start(epoch) => self.start(epoch),
             Order::Cancel(upto) => {
                 let meant = self.client.running.range_mut(..=upto);
-                meant.for_each(|(_, running)| drop(running.stop.get_or_insert(Kind::Cancelled)));
+                meant.for_each(|(_, running)| running.stop = running.stop.or(Some(Kind::Cancelled)));
             }
             Order::Settle(epoch) => drop(self.client.ended.remove(&epoch)),
             Order::SettleImage => self.media.unsettled = false,
@@ -289,7 +289,7 @@ impl World {
             return;
         }
         let earlier = self.client.running.values_mut();
-        earlier.for_each(|running| drop(running.stop.get_or_insert(Kind::Fenced)));
+        earlier.for_each(|running| running.stop = running.stop.or(Some(Kind::Fenced)));
         self.client.running.insert(epoch, Running::default());
         self.say(Report::Accepted(epoch));
     }
