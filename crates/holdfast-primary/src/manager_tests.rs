@@ -411,9 +411,14 @@ async fn an_image_that_is_told_again_is_settled_and_the_job_is_not_stored_again(
     let attempt = started(told.recv().await);
     let image =
         wire::Image { image: id.image_id().0.to_vec(), host: "web1".into(), ..wire::Image::default() };
+    let mut report = ended(&attempt, Kind::Done);
+    if let wire::report::Report::Ended(ended) = &mut report {
+        ended.image = Some(image.clone());
+    }
     let committed = wire::Committed { attempt: Some(attempt), image: Some(image) };
     let here = bench.manager.here.clone();
     bench.manager.committed(&here, vec![committed.clone()]).await.unwrap();
+    bench.report("web1", report).await;
     let row = bench.row(id).await;
     assert_eq!((row.state.as_str(), row.status), ("done", Some(0)));
     for _ in 0..3 {
