@@ -133,6 +133,11 @@ impl Manager {
             live.machine.resume(self.incarnation, self.now());
             // Counters that were not stored may have been seen by who waits: numbers are not used twice.
             live.row.version += 1 << 20;
+            if live.row.state == "stalled" {
+                // Nobody has seen it stand still in this process.
+                notes::state_word(&live.machine).clone_into(&mut live.row.state);
+                live.row.cause.clear();
+            }
             if let State::Active(active) = live.machine.state() {
                 let (epoch, at) = (active.epoch, self.now().day_millis);
                 live.store(&self.catalog, &[notes::taken_up(epoch, at)], at).await?;

@@ -473,3 +473,19 @@ async fn a_job_tells_of_the_new_process_of_the_primary_server_and_of_hosts_that_
     live.progress.goes_on(60_000);
     assert_eq!(live.progress.outages[0].until, Some(60_000));
 }
+
+#[tokio::test]
+async fn a_job_that_stood_still_is_shown_as_what_it_is_when_it_is_taken_up() {
+    let mut bench = Bench::new().await;
+    let id = bench.job("web1").await;
+    let _told = bench.attends("web1", Vec::new()).await;
+    bench.manager.look_around().await.unwrap();
+    let row = bench.row(id).await;
+    let stalled =
+        JobRow { state: "stalled".into(), cause: "nothing moves".into(), version: row.version + 1, ..row };
+    bench.manager.catalog.store_job(&stalled, &[]).await.unwrap();
+    bench.manager.jobs.clear();
+    bench.manager.load().await.unwrap();
+    let row = bench.row(id).await;
+    assert_eq!((row.state.as_str(), row.cause.as_str()), ("active", ""));
+}
