@@ -131,17 +131,19 @@ impl Manager {
         for row in self.catalog.unfinished_jobs().await? {
             let Some((id, mut live)) = Live::read(row) else { continue };
             live.machine.resume(self.incarnation, self.now());
-            // Counters that were not stored may have been seen by who waits: numbers are not used twice.
-            live.row.version += 1 << 20;
             if live.row.state == "stalled" {
                 // Nobody has seen it stand still in this process.
                 notes::state_word(&live.machine).clone_into(&mut live.row.state);
                 live.row.cause.clear();
             }
-            if let State::Active(active) = live.machine.state() {
-                let (epoch, at) = (active.epoch, self.now().day_millis);
-                live.store(&self.catalog, &[notes::taken_up(epoch, at)], at).await?;
-            }
+            let at = self.now().day_millis;
+            let events = match live.machine.state() {
+                State::Active(active) => vec![notes::taken_up(active.epoch, at)],
+                _ => Vec::new(),
+            };
+            // Counters that were not stored may have been seen by who waits: numbers are not used twice, nor by the next process.
+            live.row.version += 1 << 20;
+            live.store(&self.catalog, &events, at).await?;
             self.board.put_job(&live.row);
             self.jobs.insert(id, live);
         }

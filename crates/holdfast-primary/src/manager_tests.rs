@@ -489,3 +489,17 @@ async fn a_job_that_stood_still_is_shown_as_what_it_is_when_it_is_taken_up() {
     let row = bench.row(id).await;
     assert_eq!((row.state.as_str(), row.cause.as_str()), ("active", ""));
 }
+
+#[tokio::test]
+async fn no_process_shows_a_version_of_a_waiting_job_that_one_before_has_shown() {
+    let mut bench = Bench::new().await;
+    let id = bench.job("web1").await;
+    let mut seen = 0;
+    for _ in 0..3 {
+        bench.manager.jobs.clear();
+        bench.manager.load().await.unwrap();
+        assert!(bench.manager.jobs[&id].row.version > seen);
+        bench.manager.look_around().await.unwrap();
+        seen = bench.manager.jobs[&id].row.version;
+    }
+}
