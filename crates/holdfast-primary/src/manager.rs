@@ -608,7 +608,7 @@ fn note_outage(progress: &mut Progress, note: &Note, before: &Job, now: Now) {
 }
 
 /// Whether something has changed that must outlive this process.
-fn is_transition(before: &Job, after: &Job) -> bool {
+pub(crate) fn is_transition(before: &Job, after: &Job) -> bool {
     let durable = |job: &Job| {
         let active = match job.state() {
             State::Active(active) => Some((active.accepted, active.checkpointed)),

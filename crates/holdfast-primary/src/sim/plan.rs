@@ -70,21 +70,19 @@ impl Plan {
 
     pub(super) fn of_seed(seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let clients = usize::try_from(random.between(1, 3)).unwrap_or(1);
+        let clients = 1 + random.index(3);
         let is_remote = random.chance(50);
-        let count = random.between(1, 5);
+        let count = 1 + random.index(5);
         let jobs = (0..count).map(|_| (random.below(HOUR), random.index(clients))).collect();
         let wishes = (0..random.below(3))
-            .map(|_| {
-                (random.below(3 * HOUR), usize::try_from(random.below(count)).unwrap_or(0), random.chance(50))
-            })
+            .map(|_| (random.below(3 * HOUR), random.index(count), random.chance(50)))
             .collect();
         let faults =
             (0..random.below(9)).map(|_| (random.below(2 * HOUR), fault(&mut random, clients, is_remote)));
         let faults = faults.collect();
         let stall_millis = random.chance(30).then(|| random.between(20 * MINUTE, HOUR));
         let ride_out_millis = if random.chance(30) { random.between(5 * MINUTE, HOUR) } else { 24 * HOUR };
-        let count = u32::try_from(random.between(1, 4)).unwrap_or(1);
+        let count = *random.pick(&[1, 2, 3, 4]).unwrap_or(&1);
         Self {
             seed,
             clients,
