@@ -7,6 +7,7 @@
 //! | `serve` | how does the process run, and who is let in? |
 //! | `visitors` | what may who comes from elsewhere, with an operator's token? |
 //! | `manager` | what happens to jobs, one thing after another? |
+//! | `live` | what does the manager have of a job that is not done? |
 //! | `reports` | what do the reports of hosts mean? |
 //! | `plan` | which jobs does a policy make, and when? |
 //! | `work` | what is a job to do, as it is stored? |
@@ -24,6 +25,7 @@ mod attend;
 mod board;
 mod clock;
 mod inventory;
+mod live;
 mod manager;
 mod notes;
 mod orders;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast_catalog::{Catalog, Error as CatalogError, JobRow, NewEvent, NewJob};
+use holdfast_catalog::{Catalog, Error as CatalogError, NewEvent, NewJob};
 use holdfast_jobs::Now;
 use holdfast_jobs::attempt::Epoch;
 use holdfast_jobs::machine::{Action, Event, Host, Job, Note, State};
@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::inventory::Inventory;
+use crate::live::Live;
 use crate::notes::{self, Progress};
 use crate::orders::{self, About, Orders};
 use crate::plan::NextPlan;
@@ -73,16 +74,6 @@ pub(crate) struct Wish {
     pub(crate) media: Option<Identity>,
     pub(crate) why: String,
     pub(crate) mark: Option<(String, String, u64)>,
-}
-
-/// A job that is not done.
-#[derive(Clone)]
-pub(crate) struct Live {
-    pub(crate) row: JobRow,
-    pub(crate) machine: Job,
-    pub(crate) work: Work,
-    pub(crate) progress: Progress,
-    pub(crate) stored: u64,
 }
 
 /// A host that attends.
@@ -644,52 +635,6 @@ fn limit(limits: Limits, place: &Place, live: &Live) -> usize {
         Place::Client(_) => limits.backups_per_client,
         Place::Policy(_) => live.work.policy_jobs.map_or(usize::MAX, |jobs| jobs as usize),
         Place::Media(_) | Place::Storage(_) => limits.jobs_per_media,
-    }
-}
-
-impl Live {
-    fn new(id: JobId, wish: &Wish, media: &Identity, now: Now) -> Self {
-        let machine = Job::new(wish.work.rules, now);
-        let progress = Progress::default();
-        let row = JobRow {
-            id: id.to_string(),
-            kind: wish.work.kind().into(),
-            client: wish.client.clone(),
-            policy: wish.policy.clone(),
-            media: media.to_string(),
-            label: wish.label.clone(),
-            state: notes::state_word(&machine).into(),
-            version: 1,
-            created: now.day_millis,
-            work: serde_json::to_string(&wish.work).unwrap_or_default(),
-            machine: serde_json::to_string(&machine).unwrap_or_default(),
-            progress: serde_json::to_string(&progress).unwrap_or_default(),
-            priority: wish.priority,
-            ..JobRow::default()
-        };
-        Self { row, machine, work: wish.work.clone(), progress, stored: now.day_millis }
-    }
-
-    /// Its media server.
-    pub(crate) fn media(&self, here: &Identity) -> Identity {
-        self.row.media.parse().unwrap_or_else(|_| here.clone())
-    }
-
-    /// As it was stored. One that cannot be read is of a later version, and is left alone.
-    fn read(row: JobRow) -> Option<(JobId, Self)> {
-        let id = parse_job(&row.id)?;
-        let machine = serde_json::from_str(&row.machine).ok()?;
-        let work = serde_json::from_str(&row.work).ok()?;
-        let progress = serde_json::from_str(&row.progress).unwrap_or_default();
-        Some((id, Self { row, machine, work, progress, stored: 0 }))
-    }
-
-    async fn store(&mut self, catalog: &Catalog, events: &[NewEvent], at: u64) -> Result<(), CatalogError> {
-        self.row.machine = serde_json::to_string(&self.machine).unwrap_or_default();
-        self.row.progress = serde_json::to_string(&self.progress).unwrap_or_default();
-        catalog.store_job(&self.row, events).await?;
-        self.stored = at;
-        Ok(())
     }
 }
 

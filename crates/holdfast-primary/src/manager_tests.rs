@@ -5,7 +5,7 @@ use crate::day_millis;
 use crate::serve::Limits;
 use crate::site;
 use crate::work::{Backup, What};
-use holdfast_catalog::{HostSeen, PolicyRow};
+use holdfast_catalog::{HostSeen, JobRow, PolicyRow};
 use holdfast_link::net::enrolled::{Enrolled, StateFiles};
 use holdfast_link::net::process::Settings;
 use holdfast_proto::services::{self as wire, order::Order as Said, outcome::Kind};
