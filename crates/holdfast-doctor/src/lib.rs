@@ -1,0 +1,8 @@
+//! Finds what the network does to backups. Probes and parsers gather facts, rules that are pure turn facts into findings, and
+//! reporters print them. What is not known stays unknown, and is said.
+//!
+//! | module | question it answers |
+//! |---|---|
+//! | [`finding`] | what was found, how bad is it, what shows it, and what is to be done? |
+
+pub mod finding;
