@@ -4,5 +4,9 @@
 //! | module | question it answers |
 //! |---|---|
 //! | [`finding`] | what was found, how bad is it, what shows it, and what is to be done? |
+//! | [`code`] | which kinds of findings are there, and what does each mean? |
+//! | [`report`] | what did an examination give as a whole, and how is it told? |
 
+pub mod code;
 pub mod finding;
+pub mod report;

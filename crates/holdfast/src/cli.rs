@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backup, cat, cleanup, client, config, diff, find, forget, hosts, images, jobs, key, login, ls, media,
-    policy, primary, restore, token, vault, verify,
+    backup, cat, cleanup, client, config, diff, doctor, find, forget, hosts, images, jobs, key, login, ls,
+    media, policy, primary, restore, token, vault, verify,
 };
 use crate::console::{Console, Style};
 use crate::errors::{Failure, Result, Status};
@@ -55,6 +55,7 @@ enum Command {
     Policy(policy::Args),
     Jobs(jobs::Args),
     Config(config::Args),
+    Doctor(doctor::Args),
 }
 
 /// Reads the command line; ends the program with status 2 if it means nothing.
@@ -100,6 +101,7 @@ impl Cli {
             Command::Hosts(args) => args.json(),
             Command::Policy(args) => args.json(),
             Command::Jobs(args) => args.json(),
+            Command::Doctor(args) => args.json(),
         }
     }
 
@@ -128,6 +130,7 @@ impl Cli {
             Command::Policy(args) => args.run(console),
             Command::Jobs(args) => args.run(console),
             Command::Config(args) => args.run(console),
+            Command::Doctor(args) => args.run(console),
         }
     }
 }

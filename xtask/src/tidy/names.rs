@@ -26,6 +26,7 @@ const PURE: &[&str] = &[
     "holdfast-format",
     "holdfast-proto",
     "holdfast-jobs",
+    "holdfast-doctor",
     "crates/holdfast-link/src/connection/",
     "crates/holdfast-link/src/route/",
     "crates/holdfast-link/src/session/",

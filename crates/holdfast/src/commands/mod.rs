@@ -6,6 +6,7 @@ pub(crate) mod cleanup;
 pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod diff;
+pub(crate) mod doctor;
 pub(crate) mod find;
 pub(crate) mod forget;
 pub(crate) mod hosts;
