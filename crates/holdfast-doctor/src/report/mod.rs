@@ -1,5 +1,8 @@
-//! What an examination gives: facts, findings, and what could not be found out. How it looks is for `text`.
+//! What an examination gives: facts, findings, and what could not be found out. How it looks is for `text` and `html`.
 
+pub mod html;
+pub mod picture;
+mod svg;
 mod text;
 
 use serde::Serialize;
