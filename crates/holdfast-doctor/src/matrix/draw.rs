@@ -1,0 +1,112 @@
+//! The matrix as text and as a table: who dials stands at the left, whom at the top.
+
+use super::facts::{Facts, Host, Role};
+use crate::report::html::Table;
+
+/// Hosts for which a matrix fits a page or a terminal; of more, only the ways are listed.
+pub const GRID_MAX: usize = 16;
+
+/// As a table of a page.
+#[must_use]
+pub fn table(facts: &Facts) -> Table {
+    let title = "Who can dial whom".to_owned();
+    let (columns, rows) = grid(facts);
+    Table { title, columns, rows }
+}
+
+/// As text, a line for each host.
+#[must_use]
+pub fn text(facts: &Facts) -> String {
+    let (columns, rows) = grid(facts);
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([columns[column].chars().count()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let mut text = String::new();
+    for row in std::iter::once(&columns).chain(&rows) {
+        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Columns and rows: a matrix of a small site, a list of ways for a large one.
+fn grid(facts: &Facts) -> (Vec<String>, Vec<Vec<String>>) {
+    if facts.hosts.len() > GRID_MAX {
+        return list(facts);
+    }
+    let mut columns = vec!["from \\ to".to_owned()];
+    columns.extend(facts.hosts.iter().map(named));
+    let row = |from: usize, host: &Host| {
+        let cell = |to: usize| match facts.best(from, to) {
+            _ if from == to => "-".to_owned(),
+            Some(way) => way.outcome.word().to_owned(),
+            None if !host.told => "?".to_owned(),
+            // No address to dial.
+            None => ".".to_owned(),
+        };
+        let mut row = vec![named(host)];
+        row.extend((0..facts.hosts.len()).map(cell));
+        row
+    };
+    let rows = facts.hosts.iter().enumerate().map(|(from, host)| row(from, host)).collect();
+    (columns, rows)
+}
+
+fn list(facts: &Facts) -> (Vec<String>, Vec<Vec<String>>) {
+    let columns = ["from", "to", "at", "is", "ms"].map(str::to_owned).to_vec();
+    let name = |index: usize| facts.hosts.get(index).map(named).unwrap_or_default();
+    let row = |way: &super::facts::Way| {
+        vec![
+            name(way.from),
+            name(way.to),
+            way.address.clone(),
+            way.outcome.word().to_owned(),
+            way.millis.to_string(),
+        ]
+    };
+    (columns, facts.ways.iter().map(row).collect())
+}
+
+fn named(host: &Host) -> String {
+    match host.role {
+        Role::Primary => format!("{} (primary)", host.name),
+        Role::Media => format!("{} (media)", host.name),
+        Role::Client => host.name.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matrix::facts::{Outcome, Way};
+
+    #[test]
+    fn a_small_site_is_a_matrix() {
+        let host =
+            |name: &str, role, told| Host { name: name.into(), role, told, error: None, session: None };
+        let hosts = vec![
+            host("p", Role::Primary, true),
+            host("web1", Role::Client, true),
+            host("db", Role::Client, false),
+        ];
+        let way = Way {
+            from: 1,
+            to: 0,
+            address: "10.0.0.1:7556".into(),
+            outcome: Outcome::Open,
+            millis: 2,
+            detail: String::new(),
+        };
+        let text = text(&Facts { hosts, ways: vec![way] });
+        let expected = "\
+from \\ to    p (primary)  web1  db
+p (primary)  -            .     .
+web1         open         -     .
+db           ?            ?     -
+";
+        assert_eq!(text, expected);
+    }
+}
