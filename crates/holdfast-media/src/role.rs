@@ -10,10 +10,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use holdfast_link::identity::{Identity, ticket};
 use holdfast_link::net::enrolled::{self, Enrolled, StateFiles};
+use holdfast_link::net::link::Link;
 use holdfast_link::net::process::Settings;
 use holdfast_link::net::state_lock::Lock;
 use holdfast_link::rpc;
 use holdfast_link::rpc::attend::{self, Attendant, Reports};
+use holdfast_link::rpc::survey;
 use holdfast_proto::services::{
     Committed, Order, Present, Report, SignedTicket, order::Order as What, report::Report as Said,
 };
@@ -103,7 +105,7 @@ pub async fn run(
         notes.say(&format!("listening at {local}"));
     }
     notes.say(&format!("{} of the site {} is ready", enrolled.identity.host(), enrolled.identity.site()));
-    let mut role = Role::new(&service, &options.program, &notes);
+    let mut role = Role::new(&enrolled.link, &service, &options.program, &notes);
     let errands = role.errands();
     tokio::select! {
         () = attend::keep(&enrolled.link, &primary, &mut role) => {}
@@ -167,6 +169,7 @@ async fn say_holding(service: &MediaService, reports: &watch::Receiver<Option<Re
 
 /// Whoever attends.
 struct Role {
+    link: Arc<Link>,
     service: MediaService,
     program: String,
     notes: Arc<dyn Notes>,
@@ -178,8 +181,9 @@ struct Role {
 }
 
 impl Role {
-    fn new(service: &MediaService, program: &str, notes: &Arc<dyn Notes>) -> Self {
+    fn new(link: &Arc<Link>, service: &MediaService, program: &str, notes: &Arc<dyn Notes>) -> Self {
         Self {
+            link: Arc::clone(link),
             service: service.clone(),
             program: program.to_owned(),
             notes: Arc::clone(notes),
@@ -300,6 +304,12 @@ impl Attendant for Role {
                         notes.say(&format!("the images of the vault cannot be listed: {error}"));
                     }
                 });
+            }
+            Some(What::Survey(order)) => {
+                let reports = self.reports.borrow().clone();
+                if let Some(reports) = reports {
+                    survey::answer(&self.link, order, reports);
+                }
             }
             // Work is a client's; and what a later version says is for a later version.
             Some(What::Start(_)) | None => {}

@@ -9,6 +9,7 @@ use holdfast_link::identity::Identity;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
+use crate::survey::Surveys;
 use crate::upkeep::Upkeeps;
 
 /// A host that attends.
@@ -28,6 +29,8 @@ pub(crate) struct Board {
     changes: watch::Sender<u64>,
     /// What operators have done to vaults.
     pub(crate) upkeeps: Arc<Upkeeps>,
+    /// Whom hosts reach.
+    pub(crate) surveys: Arc<Surveys>,
 }
 
 impl Board {

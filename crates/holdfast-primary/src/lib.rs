@@ -15,6 +15,7 @@
 //! | `notes` | how does a transition show in a job's row and log? |
 //! | `board` | what of all this can be looked at without asking the manager? |
 //! | `inventory` | does the catalog know the images that vaults have? |
+//! | `survey` | which hosts were asked whom they reach, and what have they said? |
 //! | `upkeep` | what do operators have done to vaults? |
 //! | `clock` | what time is it? |
 //! | `attend` | how do hosts attend? |
@@ -35,6 +36,7 @@ mod serve;
 #[cfg(test)]
 mod sim;
 pub mod site;
+mod survey;
 mod upkeep;
 mod visitors;
 mod work;

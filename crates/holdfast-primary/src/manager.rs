@@ -25,6 +25,7 @@ use crate::notes::{self, Progress};
 use crate::orders::{self, About, Orders};
 use crate::plan::NextPlan;
 use crate::serve::{Limits, LocalMedia, Notes};
+use crate::survey::{self, SurveyId};
 use crate::upkeep;
 use crate::work::{What, Work};
 
@@ -60,6 +61,8 @@ pub(crate) enum Command {
     Held(wire::Held),
     /// An operator has a vault tended. Whether its media server could be told.
     Upkeep { media: Identity, order: wire::Upkeep, answer: oneshot::Sender<bool> },
+    /// These hosts are to tell whom of each other they reach. Answered when they were asked.
+    Survey { id: SurveyId, hosts: Vec<Identity>, answer: oneshot::Sender<()> },
 }
 
 /// A job that is wanted.
@@ -366,6 +369,11 @@ impl Manager {
                 let _ = answer.send(is_told);
                 Ok(())
             }
+            Command::Survey { id, hosts, answer } => {
+                self.survey(id, &hosts);
+                let _ = answer.send(());
+                Ok(())
+            }
             Command::Holds(holding, answer) => {
                 let here = self.here.clone();
                 let wanted = self.holds(&here, &holding).await;
@@ -562,6 +570,19 @@ impl Manager {
         let is_there = self.takes_orders(media);
         self.send(media, wire::Order { order: Some(wire::order::Order::Upkeep(order)) });
         is_there
+    }
+
+    fn survey(&mut self, id: SurveyId, hosts: &[Identity]) {
+        let order = survey::order(id, hosts, |host| self.link.learned(host));
+        let here = self.here.clone();
+        for host in hosts.iter().filter(|host| **host != here) {
+            if self.takes_orders(host) {
+                self.send(host, wire::Order { order: Some(wire::order::Order::Survey(order.clone())) });
+            } else {
+                self.board.surveys.lost(host);
+            }
+        }
+        survey::do_here(&self.board.surveys, here, Arc::clone(&self.link), order);
     }
 
     /// Ends the attendance of a host that does not take orders, or of which something could not be stored: it begins another,

@@ -139,6 +139,7 @@ impl Manager {
         self.hosts.remove(host);
         self.board.remove_host(host);
         self.board.upkeeps.lost(host);
+        self.board.surveys.lost(host);
         self.notes.say(&format!("{} {} does not attend any more", host.role().as_str(), host.host()));
         self.tell_reach(host, false).await
     }
@@ -163,6 +164,10 @@ impl Manager {
                 let error = cut(&answer.error, CAUSE_MAX);
                 let answer = wire::Upkept { error, ..answer };
                 self.board.upkeeps.settle(host, answer, &self.catalog).await;
+                Ok(())
+            }
+            Report::Surveyed(surveyed) => {
+                self.board.surveys.tell(host, surveyed);
                 Ok(())
             }
             Report::Holding(holding) if host.role() == Role::Media => {

@@ -56,6 +56,7 @@ use holdfast_link::net::process::Settings;
 use holdfast_link::net::renewal::Event;
 use holdfast_link::net::state_lock::Lock;
 use holdfast_link::rpc::attend::{self, Attendant, Reports};
+use holdfast_link::rpc::survey;
 use holdfast_proto::services::{Order, Report, Start, order::Order as What};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -216,6 +217,8 @@ struct Role {
     attempts: Attempts,
     owing: Owing,
     notes: Arc<dyn Notes>,
+    /// The way up, while there is one.
+    reports: Option<Reports>,
     works: JoinSet<()>,
     is_attending: bool,
     /// Why not, as it was said last.
@@ -230,6 +233,7 @@ impl Role {
             attempts,
             owing,
             notes,
+            reports: None,
             works: JoinSet::new(),
             is_attending: false,
             why: String::new(),
@@ -283,6 +287,7 @@ impl Role {
 
 impl Attendant for Role {
     fn begin(&mut self, reports: Reports) -> Vec<Report> {
+        self.reports = Some(reports.clone());
         self.attempts.present(Box::new(move |report| reports.say(report)))
     }
 
@@ -308,6 +313,11 @@ impl Attendant for Role {
                     self.owing.over(&key.job);
                 }
             }
+            Some(What::Survey(order)) => {
+                if let Some(reports) = self.reports.clone() {
+                    survey::answer(&self.link, order, reports);
+                }
+            }
             // An order of a later version: it is repeated, and what it is for shows as not begun. Vaults are not a client's.
             Some(What::Upkeep(_) | What::Inventory(_)) | None => {}
         }
@@ -315,6 +325,7 @@ impl Attendant for Role {
 
     fn ended(&mut self, why: &str) {
         self.attempts.silent();
+        self.reports = None;
         self.owing.attends(false);
         if std::mem::replace(&mut self.is_attending, false) {
             self.notes.say(&format!("the primary server is out of reach: {why}"));

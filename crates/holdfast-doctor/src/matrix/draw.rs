@@ -6,6 +6,11 @@ use crate::report::html::Table;
 /// Hosts for which a matrix fits a page or a terminal; of more, only the ways are listed.
 pub const GRID_MAX: usize = 16;
 
+/// What the words and signs of the matrix mean.
+pub const LEGEND: &str = "open: the right host answers; refused: a reset, nothing listens there or a firewall says no; dropped: no \
+                          answer at all;\nunreachable: a router says so; mute: accepted, then silence; foreign: somebody else \
+                          answers; .: no address to dial; ?: not told";
+
 /// As a table of a page.
 #[must_use]
 pub fn table(facts: &Facts) -> Table {
@@ -86,7 +91,7 @@ mod tests {
     #[test]
     fn a_small_site_is_a_matrix() {
         let host =
-            |name: &str, role, told| Host { name: name.into(), role, told, error: None, session: None };
+            |name: &str, role, told| Host { name: name.into(), role, told, error: None, connected: false };
         let hosts = vec![
             host("p", Role::Primary, true),
             host("web1", Role::Client, true),

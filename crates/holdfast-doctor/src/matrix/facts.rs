@@ -22,8 +22,8 @@ pub struct Host {
     pub told: bool,
     /// Why not, if it was asked.
     pub error: Option<String>,
-    /// How the primary server's session with it is connected now: in words, with the direction of dialling.
-    pub session: Option<String>,
+    /// Whether it has a session with the primary server that is connected.
+    pub connected: bool,
 }
 
 /// What a host does.

@@ -33,8 +33,8 @@ fn no_ways(facts: &Facts) -> Vec<Finding> {
         for (b, other) in facts.hosts.iter().enumerate().skip(a + 1) {
             let known = one.told && other.told && tried(facts, a, b);
             // Who has a session with the primary server has shown that there is a way.
-            let connected = (one.role == Role::Primary && other.session.is_some())
-                || (other.role == Role::Primary && one.session.is_some());
+            let connected = (one.role == Role::Primary && other.connected)
+                || (other.role == Role::Primary && one.connected);
             if needed(one.role, other.role)
                 && known
                 && !connected
@@ -141,7 +141,7 @@ fn unknown(facts: &Facts) -> Vec<String> {
     let mut unknown = Vec::new();
     for (a, one) in facts.hosts.iter().enumerate() {
         for (b, other) in facts.hosts.iter().enumerate().skip(a + 1) {
-            let connected = one.session.is_some() || other.session.is_some();
+            let connected = one.connected || other.connected;
             let with_primary = one.role == Role::Primary || other.role == Role::Primary;
             if needed(one.role, other.role)
                 && !tried(facts, a, b)
@@ -163,8 +163,7 @@ mod tests {
     use super::*;
 
     fn host(name: &str, role: Role) -> Host {
-        let session = (role != Role::Primary).then(|| "it dialled us".to_owned());
-        Host { name: name.into(), role, told: true, error: None, session }
+        Host { name: name.into(), role, told: true, error: None, connected: role != Role::Primary }
     }
 
     fn way(from: usize, to: usize, outcome: Outcome) -> Way {

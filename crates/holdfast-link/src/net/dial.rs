@@ -287,7 +287,8 @@ async fn attempt(
     Ok((greeted, guard))
 }
 
-async fn dial(
+/// Dials an address of a host, which has to answer there.
+pub(super) async fn dial(
     process: &Arc<Process>,
     host: &Arc<Host>,
     address: SocketAddr,

@@ -57,6 +57,7 @@ pub mod state_lock;
 pub mod status;
 mod strangers;
 pub mod stream;
+pub mod survey;
 pub mod tcp;
 pub mod this_host;
 

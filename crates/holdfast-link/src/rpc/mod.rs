@@ -5,6 +5,7 @@ pub mod attend;
 pub mod forward;
 pub mod local;
 pub mod operator;
+pub mod survey;
 
 use std::convert::Infallible;
 

@@ -4,6 +4,7 @@ mod hosts;
 mod images;
 mod jobs;
 mod policies;
+mod survey;
 pub(crate) mod tokens;
 mod upkeep;
 mod views;
@@ -200,6 +201,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/images/forget", post(upkeep::forget))
         .route("/cleanup", post(upkeep::cleanup))
         .route("/upkeep/{id}", get(upkeep::wait))
+        .route("/survey", post(survey::ask))
         .fallback(nothing)
         .layer(repeated)
         .layer(middleware::from_fn_with_state(api.clone(), note))

@@ -73,7 +73,7 @@ impl Client {
                 }
                 (None, None)
             }
-            Some(Said::Upkeep(_) | Said::Inventory(_)) | None => (None, None),
+            Some(Said::Upkeep(_) | Said::Inventory(_) | Said::Survey(_)) | None => (None, None),
         }
     }
 

@@ -1,14 +1,19 @@
 //! `holdfast doctor`: what does the network do to backups? Needs no enrolment and no server.
 
 mod explain;
+mod matrix;
+
+use std::path::Path;
 
 use clap::Subcommand;
 
 use crate::console::Console;
-use crate::errors::{Result, Status};
+use crate::errors::{Failure, Result, Status};
+use crate::open::show;
 
 const EXAMPLES: &str = "\
 Examples:
+  holdfast doctor matrix                           on the primary server: who reaches whom
   holdfast doctor explain port-dropped             what a code of a finding means
 
 Exit status: 0 the examination was done, whatever it found; 2 the command line means nothing; 3 it could not be done.";
@@ -24,6 +29,7 @@ pub(crate) struct Args {
 #[derive(Subcommand, Debug)]
 enum Action {
     Explain(explain::Args),
+    Matrix(matrix::Args),
 }
 
 impl Args {
@@ -31,13 +37,27 @@ impl Args {
     pub(crate) fn json(&self) -> bool {
         match &self.action {
             Action::Explain(_) => false,
+            Action::Matrix(args) => args.json,
         }
     }
 
     /// Does it.
-    pub(crate) fn run(&self, _: &Console) -> Result<Status> {
+    pub(crate) fn run(&self, console: &Console) -> Result<Status> {
         match &self.action {
             Action::Explain(args) => args.run(),
+            Action::Matrix(args) => args.run(console),
         }
     }
+}
+
+/// Writes a page, whole or not at all: a file of that name is replaced.
+fn write_page(console: &Console, file: &Path, page: &str) -> Result<()> {
+    let failed = |cause: std::io::Error| {
+        Failure::failed(format!("cannot write {}: {cause}", show(file)), "choose another file with --html")
+    };
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".new");
+    std::fs::write(&beside, page).and_then(|()| std::fs::rename(&beside, file)).map_err(failed)?;
+    console.say(&format!("the report is in {}: open it in a browser, or print it", show(file)));
+    Ok(())
 }
