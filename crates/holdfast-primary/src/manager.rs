@@ -309,7 +309,8 @@ impl Manager {
         media == self.here || self.is_connected(&media)
     }
 
-    /// Tells an event to every attempt that is under way at a media server.
+    /// Tells an event to every attempt that is under way at a media server. If it attends, it may be elsewhere than before, or
+    /// nobody knew where it was when an attempt was ordered: clients are told.
     pub(crate) async fn tell_media_jobs(
         &mut self,
         media: &Identity,
@@ -323,6 +324,13 @@ impl Manager {
         let mut first = Ok(());
         for id in jobs {
             first = first.and(self.on(id, event.clone(), None).await.map(drop));
+            let epoch = self.jobs.get(&id).and_then(|live| match live.machine.state() {
+                State::Active(active) => Some(active.epoch),
+                _ => None,
+            });
+            if let (Event::Attends { .. }, Some(epoch)) = (event, epoch) {
+                self.order(id, epoch);
+            }
         }
         first
     }
@@ -500,26 +508,29 @@ impl Manager {
         }
     }
 
+    /// Tells a job's client to work on an attempt. One that does already learns where the media server is now.
+    fn order(&mut self, id: JobId, epoch: Epoch) {
+        let Some(live) = self.jobs.get(&id) else { return };
+        let holder = self.client(&live.row.client);
+        let media = live.media(&self.here);
+        let about = About {
+            job: id,
+            epoch,
+            client: &live.row.client,
+            label: &live.row.label,
+            media: &media,
+            addresses: &if media == self.here { Vec::new() } else { self.link.learned(&media) },
+        };
+        match self.orders.start(&about, &holder, &live.work) {
+            Ok(order) => self.send(&holder, order),
+            Err(error) => self.notes.say(&format!("job {id} cannot be ordered: {error}")),
+        }
+    }
+
     async fn act(&mut self, id: JobId, action: Action, reporter: Option<&Identity>) {
         match action {
             Action::Note(_) => {}
-            Action::Start(epoch) => {
-                let Some(live) = self.jobs.get(&id) else { return };
-                let holder = self.client(&live.row.client);
-                let media = live.media(&self.here);
-                let about = About {
-                    job: id,
-                    epoch,
-                    client: &live.row.client,
-                    label: &live.row.label,
-                    media: &media,
-                    addresses: &if media == self.here { Vec::new() } else { self.link.learned(&media) },
-                };
-                match self.orders.start(&about, &holder, &live.work) {
-                    Ok(order) => self.send(&holder, order),
-                    Err(error) => self.notes.say(&format!("job {id} cannot be ordered: {error}")),
-                }
-            }
+            Action::Start(epoch) => self.order(id, epoch),
             Action::Cancel(epoch) => {
                 let (client, media) = match self.find(id).await {
                     Ok(Some(live)) => (self.client(&live.row.client), live.media(&self.here)),

@@ -119,6 +119,10 @@ impl Bench {
     }
 
     pub(crate) async fn job(&mut self, client: &str) -> JobId {
+        self.job_at(client, None).await
+    }
+
+    async fn job_at(&mut self, client: &str, media: Option<Identity>) -> JobId {
         let backup: Backup = serde_json::from_str(r#"{"paths":["/srv"]}"#).unwrap();
         let wish = Wish {
             client: client.into(),
@@ -126,7 +130,7 @@ impl Bench {
             label: "x".into(),
             priority: 0,
             work: Work::asked(What::Backup(backup)),
-            media: None,
+            media,
             why: "a test".into(),
             mark: None,
         };
@@ -205,6 +209,33 @@ async fn a_job_waits_for_its_client_and_is_ordered_once_it_attends() {
     let second = started(told.recv().await);
     assert!(second.epoch.unwrap().counter > attempt.epoch.unwrap().counter);
     assert_eq!(bench.row(id).await.attempts, 2);
+}
+
+#[tokio::test]
+async fn a_client_is_told_again_where_to_store_when_the_media_server_attends() {
+    let mut bench = Bench::new().await;
+    let store = Identity::new("lab", Role::Media, "store1").unwrap();
+    let attends = async |bench: &mut Bench, number: u64| {
+        let (orders, told) = mpsc::channel(16);
+        let present = wire::Present { program: "test".into(), running: Vec::new() };
+        bench.manager.attends(store.clone(), number, present, orders).await.unwrap();
+        told
+    };
+    let _told = attends(&mut bench, 1).await;
+    let mut to_client = bench.attends("web1", Vec::new()).await;
+    let id = bench.job_at("web1", Some(store.clone())).await;
+    bench.manager.look_around().await.unwrap();
+    let attempt = started(to_client.recv().await);
+    let accepted = wire::report::Report::Accepted(wire::Accepted { attempt: Some(attempt.clone()) });
+    bench.report("web1", accepted).await;
+    // Another process of it, perhaps elsewhere; then the same, whose connection was away.
+    let _told = attends(&mut bench, 2).await;
+    assert_eq!(started(to_client.recv().await), attempt);
+    bench.manager.reach(&store, 2, false).await.unwrap();
+    assert!(to_client.try_recv().is_err());
+    bench.manager.reach(&store, 2, true).await.unwrap();
+    assert_eq!(started(to_client.recv().await), attempt);
+    assert_eq!(bench.row(id).await.attempts, 1);
 }
 
 #[tokio::test]

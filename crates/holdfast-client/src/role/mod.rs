@@ -254,8 +254,17 @@ impl Role {
                 let work = Work { link, site, attempts, entry, owing, notes, key, start, stop, earlier };
                 self.works.spawn(work.run());
             }
-            Begin::Known => {}
+            Begin::Known => self.look_elsewhere(&start),
             Begin::Full => self.notes.say("too many attempts run on this host: an order was not taken up"),
+        }
+    }
+
+    /// The media server of an attempt that is under way may be dialled there now.
+    fn look_elsewhere(&self, start: &Start) {
+        if let Ok((media, places)) = request::media(start, &self.site)
+            && !places.is_empty()
+        {
+            self.link.set_places(&media, places);
         }
     }
 

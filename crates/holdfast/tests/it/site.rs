@@ -506,6 +506,27 @@ fn a_media_server_that_is_killed_takes_the_same_job_up_again() {
 }
 
 #[test]
+fn a_job_goes_on_when_all_hosts_were_killed_and_its_media_server_comes_back_last() {
+    let mut site = Site::new();
+    let mut store = Store::new(&site, "store1");
+    site.client.make("src", &slow());
+    site.policy("slow", "src", "bandwidth = \"8MB/s\"\nstorage = \"store1\"\n");
+    let mut waiting = site.server.program.start(["policy", "run", "slow", "--wait"]).unwrap();
+    assert!(waiting.wait_for(|line| line.contains("transfer")).unwrap());
+    for role in [&mut site.primary, &mut site.web1, &mut store.role] {
+        role.take().unwrap().kill();
+    }
+    site.start_primary();
+    site.start_client();
+    // It is told to begin anew by somebody who does not know yet where the media server listens.
+    site.wait_until("jobs --json", |jobs| jobs[0]["attempts"] == 2 && jobs[0]["phase"] == "connect");
+    store.start();
+    let outcome = waiting.wait().unwrap().assert_ok();
+    assert!(outcome.text().contains("status 0"), "{outcome}");
+    check_one_job(&site, 2);
+}
+
+#[test]
 fn a_job_ends_well_though_the_primary_server_is_away_until_after_the_commit() {
     let mut site = Site::new();
     let _store = Store::new(&site, "store1");
