@@ -6,6 +6,9 @@ use super::{Format, Head};
 
 /// Where process and thread stand at the latest.
 const IDS_WITHIN: usize = 200;
+/// Letters of a level: from Info to Application, and what may be added.
+const LEVEL_MIN: usize = 4;
+const LEVEL_MAX: usize = 16;
 
 /// The head of such a line.
 #[must_use]
@@ -21,10 +24,9 @@ pub fn head(line: &[u8]) -> Option<Head> {
     scan.spaces();
     scan.take(b"[")?;
     // A level is a word; a process would be a number.
-    if !scan.rest().first()?.is_ascii_alphabetic() {
-        return None;
-    }
-    scan.at += scan.rest().iter().take(20).position(|byte| *byte == b']')? + 1;
+    let level = scan.rest().iter().take(LEVEL_MAX).take_while(|byte| byte.is_ascii_alphabetic()).count();
+    scan.at += level;
+    scan.take(b"]").filter(|()| level >= LEVEL_MIN)?;
     scan.spaces();
     let near = scan.rest();
     let near = &near[..near.len().min(IDS_WITHIN)];
