@@ -277,12 +277,18 @@ impl Gatherer {
     ) {
         let said = decode(format, text);
         let job = reading.threads.job(seen.thread, said.job);
-        let is_finished =
-            said.facts.iter().any(|fact| matches!(fact, Fact::Finished | Fact::Ended { status: 0 }));
+        // That the data are written says more than that a process ended well.
+        let is_written = said.facts.contains(&Fact::Finished);
+        let is_finished = is_written || said.facts.contains(&Fact::Ended { status: 0 });
         let before = job.and_then(|job| self.gathered.jobs.get(&job.id)).map(|known| known.last);
         let quiet_ms = before.map(|before| seen.at.since(before));
         if let Some(job) = job {
-            self.note_job(job, seen, is_finished);
+            self.note_job(job, seen);
+        }
+        if let Some(known) = job.and_then(|job| self.gathered.jobs.get_mut(&job.id)) {
+            if is_written || (is_finished && known.finished.is_none()) {
+                known.finished = Some(seen.clone());
+            }
         }
         for fact in said.facts {
             match fact {
@@ -308,7 +314,7 @@ impl Gatherer {
         }
     }
 
-    fn note_job(&mut self, job: Job, seen: &Seen, is_finished: bool) {
+    fn note_job(&mut self, job: Job, seen: &Seen) {
         let jobs = &mut self.gathered.jobs;
         if jobs.len() >= JOBS_MAX && !jobs.contains_key(&job.id) {
             self.gathered.jobs_beyond += 1;
@@ -324,9 +330,6 @@ impl Gatherer {
         known.parent = job.parent.or(known.parent);
         known.first = known.first.min(seen.at);
         known.last = known.last.max(seen.at);
-        if is_finished {
-            known.finished = Some(seen.clone());
-        }
     }
 
     fn note_minute(&mut self, reading: &mut Reading, at: Stamp) {
