@@ -63,7 +63,9 @@ pub fn unknown(gathered: &Gathered, clocks: &Clocks) -> Vec<String> {
         unknown.push(format!("{}: {}", file.file, file.error.as_deref().unwrap_or_default()));
     }
     for file in gathered.files.iter().filter(|file| is_foreign(file)).take(FILES_MAX) {
-        unknown.push(format!("{}: no line has a known format, as {}", file.file, examples(file)));
+        let raw = file.examples.first().is_some_and(|(_, text)| text.starts_with("0,51216,"));
+        let next = if raw { "; export it with vxlogview first" } else { "" };
+        unknown.push(format!("{}: no line has a known format, as {}{next}", file.file, examples(file)));
     }
     let partly: Vec<&FileRead> =
         gathered.files.iter().filter(|file| file.headless > 0 && !is_foreign(file)).collect();
@@ -86,6 +88,21 @@ pub fn unknown(gathered: &Gathered, clocks: &Clocks) -> Vec<String> {
             "the date of {} ({} such): neither name nor lines have one; name it log.MMDDYY",
             first.file,
             files(undated.len())
+        ));
+    }
+    // Lines of other formats have dates of their own.
+    let has_bare_times = |file: &&FileRead| {
+        [Format::Legacy, Format::Pc, Format::UnifiedShort]
+            .iter()
+            .any(|format| file.formats[*format as usize] > 0)
+    };
+    let assumed: Vec<&FileRead> =
+        gathered.files.iter().filter(|file| file.is_day_assumed).filter(has_bare_times).collect();
+    if let Some(first) = assumed.first() {
+        unknown.push(format!(
+            "the date of {} ({} such): it was taken for that of the other files",
+            first.file,
+            files(assumed.len())
         ));
     }
     if gathered.hosts.len() > 1 {

@@ -39,6 +39,8 @@ pub struct Source {
     pub program: Option<&'static str>,
     /// The day of its first line, counted from 1970, if the path tells.
     pub day: Option<i64>,
+    /// Whether that is only the day of the other files.
+    pub is_day_assumed: bool,
 }
 
 /// What became of a file.
@@ -66,6 +68,8 @@ pub struct FileRead {
     pub outside: u64,
     /// The first and the last time.
     pub span: Option<(Stamp, Stamp)>,
+    /// Whether its day is only that of the other files.
+    pub is_day_assumed: bool,
     /// Why it was not read to its end.
     pub error: Option<String>,
 }
@@ -182,7 +186,7 @@ impl Gatherer {
         };
         let mut lines = Lines::new(reader, self.needles.clone());
         loop {
-            match lines.next() {
+            match lines.advance() {
                 Ok(Some(line)) => self.line(&mut reading, &line),
                 Ok(None) => break,
                 Err(error) => {
@@ -217,6 +221,7 @@ impl Gatherer {
             cut: 0,
             outside: 0,
             span: None,
+            is_day_assumed: source.is_day_assumed,
             error: None,
         }
     }
@@ -285,19 +290,19 @@ impl Gatherer {
         if let Some(job) = job {
             self.note_job(job, seen);
         }
-        if let Some(known) = job.and_then(|job| self.gathered.jobs.get_mut(&job.id)) {
-            if is_written || (is_finished && known.finished.is_none()) {
-                known.finished = Some(seen.clone());
-            }
+        if let Some(known) = job.and_then(|job| self.gathered.jobs.get_mut(&job.id))
+            && (is_written || (is_finished && known.finished.is_none()))
+        {
+            known.finished = Some(seen.clone());
         }
         for fact in said.facts {
             match fact {
                 Fact::Ended { status } => {
                     let ending = Ending { status, job, quiet_ms, seen: seen.clone() };
-                    if let Some(seen) = job.and_then(|job| self.gathered.jobs.get_mut(&job.id)) {
-                        if seen.endings.len() < ENDINGS_MAX {
-                            seen.endings.push(ending.clone());
-                        }
+                    if let Some(known) = job.and_then(|job| self.gathered.jobs.get_mut(&job.id))
+                        && known.endings.len() < ENDINGS_MAX
+                    {
+                        known.endings.push(ending.clone());
                     }
                     self.gathered.endings.push(ending);
                 }

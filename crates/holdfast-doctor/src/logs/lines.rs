@@ -68,13 +68,13 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// The next line.
-    pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub fn advance(&mut self) -> io::Result<Option<Line<'_>>> {
         self.consume();
         // The end of the line is sought first and its bytes are borrowed after: the borrow checker cannot see that the
         // first borrow ends where no line is found.
         let held = fill(&mut self.reader)?;
         let Some(end) = memchr(b'\n', held) else {
-            return self.next_across();
+            return self.advance_across();
         };
         self.number += 1;
         self.given = end + 1;
@@ -95,7 +95,7 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// A line that goes on beyond what the reader holds, or the last one.
-    fn next_across(&mut self) -> io::Result<Option<Line<'_>>> {
+    fn advance_across(&mut self) -> io::Result<Option<Line<'_>>> {
         self.carry.clear();
         let mut length = 0_usize;
         let mut is_ended = false;
@@ -173,7 +173,7 @@ mod tests {
     fn read(bytes: &[u8], held: usize) -> (Vec<(Vec<u8>, bool)>, u64) {
         let mut lines = Lines::new(BufReader::with_capacity(held, bytes), Needles::new());
         let mut all = Vec::new();
-        while let Some(line) = lines.next().unwrap() {
+        while let Some(line) = lines.advance().unwrap() {
             assert_eq!(line.number, all.len() as u64 + 1);
             all.push((line.bytes.to_vec(), line.is_marked));
         }

@@ -1,5 +1,6 @@
 //! What the path of a log tells: the host, the program that wrote it, and the date. Without a look into the file.
 
+use super::gather::Source;
 use super::stamp::day_of;
 
 /// What a path tells.
@@ -77,6 +78,16 @@ pub fn read(path: &str) -> Named {
     }
 }
 
+/// Gives files without a day the day of the others, if these have all the same one.
+pub fn assume_day(sources: &mut [Source]) {
+    let mut days = sources.iter().filter_map(|source| source.day);
+    let Some(day) = days.next().filter(|day| days.all(|other| other == *day)) else { return };
+    for source in sources.iter_mut().filter(|source| source.day.is_none()) {
+        source.day = Some(day);
+        source.is_day_assumed = true;
+    }
+}
+
 fn program(word: &str) -> Option<&'static str> {
     PROGRAMS.iter().find(|name| name.eq_ignore_ascii_case(word)).copied()
 }
@@ -115,6 +126,19 @@ fn number(digits: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_without_a_day_has_that_of_the_others_if_they_agree() {
+        let days = |days: &[Option<i64>]| {
+            let mut sources: Vec<Source> =
+                days.iter().map(|day| Source { day: *day, ..Source::default() }).collect();
+            assume_day(&mut sources);
+            sources.iter().map(|source| source.day).collect::<Vec<_>>()
+        };
+        assert_eq!(days(&[None, Some(4), Some(4)]), [Some(4); 3]);
+        assert_eq!(days(&[None, Some(4), Some(5)]), [None, Some(4), Some(5)]);
+        assert_eq!(days(&[None]), [None]);
+    }
 
     #[test]
     fn paths_tell_host_program_and_day() {

@@ -72,6 +72,37 @@ pub fn day_of(year: u32, month: u32, day: u32) -> Option<i64> {
     Some(days(date))
 }
 
+/// A moment that a person writes, `2011-06-03` or `2011-06-03 17:40`: milliseconds since the beginning of 1970 by a host's
+/// clock.
+pub fn parse_begin(text: &str) -> Result<i64, String> {
+    parse(text).map(|(begin, _)| begin)
+}
+
+/// The same as the end of a span of time: a date stands for all of its day, and 17:40 for all of that minute.
+pub fn parse_end(text: &str) -> Result<i64, String> {
+    parse(text).map(|(_, end)| end)
+}
+
+/// The first and the last millisecond that a text stands for.
+fn parse(text: &str) -> Result<(i64, i64), String> {
+    let text = text.trim();
+    let moment: DateTime = text.parse().map_err(|error| {
+        format!("{error}; write it as 2011-06-03 or '2011-06-03 17:40', as the logs' own clocks have it")
+    })?;
+    if text.ends_with(['Z', 'z', ']']) {
+        return Err("logs have no zone: write the time as the hosts' own clocks have it".to_owned());
+    }
+    let since = moment.duration_since(EPOCH.to_datetime(Time::midnight()));
+    let begin = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    let length = match text.matches(':').count() {
+        0 => DAY_MS,
+        1 => 60_000,
+        _ if text.contains('.') => 1,
+        _ => 1000,
+    };
+    Ok((begin, begin.saturating_add(length - 1)))
+}
+
 const EPOCH: Date = jiff::civil::date(1970, 1, 1);
 
 fn date_of(days: i64) -> Date {
@@ -102,6 +133,18 @@ pub fn seconds(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_stands_for_all_of_its_last_part() {
+        let day = day_of(2011, 6, 3).unwrap() * DAY_MS;
+        assert_eq!(parse("2011-06-03"), Ok((day, day + DAY_MS - 1)));
+        assert_eq!(parse("2011-06-03 17:40"), Ok((day + 63_600_000, day + 63_659_999)));
+        assert_eq!(parse_begin("2011-06-03T17:40:01"), Ok(day + 63_601_000));
+        assert_eq!(parse_end("2011-06-03 17:40:01.5"), Ok(day + 63_601_500));
+        for bad in ["", "17:40", "2011-06-03T17:40:00Z", "yesterday"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn times_read_as_a_person_writes_them() {

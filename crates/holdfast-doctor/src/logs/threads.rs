@@ -243,10 +243,10 @@ impl Threads {
     /// The outcome of a look-up whose beginning no line told: the thread was silent before.
     fn end_lookup(&mut self, quiet: Option<(i64, u64)>, seen: &Seen, gathered: &mut Gathered) {
         let is_told = gathered.lookups.items.last().is_some_and(|last| last.seen == *seen);
-        if let (Some((ms, _)), false) = (quiet, is_told) {
-            if ms >= LOOKUP_MS {
-                gathered.lookups.push(Quiet { ms, seen: seen.clone(), before: None });
-            }
+        if let (Some((ms, _)), false) = (quiet, is_told)
+            && ms >= LOOKUP_MS
+        {
+            gathered.lookups.push(Quiet { ms, seen: seen.clone(), before: None });
         }
     }
 

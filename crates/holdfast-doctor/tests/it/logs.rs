@@ -24,6 +24,7 @@ fn source(path: &str) -> Source {
         host: named.host.unwrap_or_else(|| "here".into()),
         program: named.program,
         day: named.day,
+        is_day_assumed: false,
     }
 }
 
@@ -372,7 +373,7 @@ proptest! {
         }
         let mut gatherer = Gatherer::new(None, None);
         for host in ["a", "b"] {
-            let source = Source { file: "f".into(), host: host.into(), program: Some("bpcd"), day };
+            let source = Source { file: "f".into(), host: host.into(), program: Some("bpcd"), day, is_day_assumed: true };
             gatherer.read(&source, bytes.as_slice());
         }
         let report = examine(gatherer.finish());

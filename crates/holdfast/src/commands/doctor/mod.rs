@@ -1,6 +1,7 @@
 //! `holdfast doctor`: what does the network do to backups? Needs no enrolment and no server.
 
 mod explain;
+mod logs;
 
 use clap::Subcommand;
 
@@ -9,6 +10,7 @@ use crate::errors::{Result, Status};
 
 const EXAMPLES: &str = "\
 Examples:
+  holdfast doctor logs case-4711/                  what the classic system's logs say about last night
   holdfast doctor explain port-dropped             what a code of a finding means
 
 Exit status: 0 the examination was done, whatever it found; 2 the command line means nothing; 3 it could not be done.";
@@ -24,6 +26,7 @@ pub(crate) struct Args {
 #[derive(Subcommand, Debug)]
 enum Action {
     Explain(explain::Args),
+    Logs(logs::Args),
 }
 
 impl Args {
@@ -31,6 +34,7 @@ impl Args {
     pub(crate) fn json(&self) -> bool {
         match &self.action {
             Action::Explain(_) => false,
+            Action::Logs(args) => args.json,
         }
     }
 
@@ -38,6 +42,7 @@ impl Args {
     pub(crate) fn run(&self, _: &Console) -> Result<Status> {
         match &self.action {
             Action::Explain(args) => args.run(),
+            Action::Logs(args) => args.run(),
         }
     }
 }
