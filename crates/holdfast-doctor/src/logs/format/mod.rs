@@ -86,7 +86,8 @@ mod tests {
     fn each_format_is_known_by_its_head() {
         const AT: u32 = 63_994_006;
         let first = day_of(2010, 1, 19);
-        let table: &[(&str, Format, Option<i64>, u32, u64, &str)] = &[
+        type Row = (&'static str, Format, Option<i64>, u32, u64, &'static str);
+        let table: &[Row] = &[
             (
                 "17:46:34.006 [5592.5372] <2> bpbrm main: x",
                 Format::Legacy,
