@@ -48,7 +48,12 @@ pub fn text(facts: &Facts) -> String {
     }
     // Names of hosts and times come from the outside.
     text.chars()
-        .map(|character| if character.is_control() && character != '\n' { '?' } else { character })
+        .map(|character| match character {
+            '\n' => '\n',
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '?',
+            character if character.is_control() => '?',
+            character => character,
+        })
         .collect()
 }
 

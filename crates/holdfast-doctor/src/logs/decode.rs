@@ -114,9 +114,10 @@ pub const PREFERRED: [u16; 3] = [1556, 13724, 13782];
 
 /// The number of an error, in a text in small letters.
 fn errno(lower: &str) -> Option<u32> {
-    ["errno", "so_error returned", "system:", "wsaerror", "error"]
-        .iter()
-        .find_map(|word| lower.match_indices(word).find_map(|(at, _)| number(&lower[at + word.len()..])))
+    let after = |word: &str| lower.match_indices(word).find_map(|(at, _)| number(&lower[at + word.len()..]));
+    let named = ["errno", "so_error returned", "system:", "wsaerror"].iter().find_map(|word| after(word));
+    // Many things are errors; those of sockets of Windows have large numbers.
+    named.or_else(|| after("error").filter(|number| (10_000..11_100).contains(number)))
 }
 
 /// The number that follows, after signs but no words.

@@ -60,6 +60,19 @@ struct Dialling {
     waits: Vec<Wait>,
     aimed: Option<Endpoint>,
     since: Seen,
+    /// A port did not answer; the next may.
+    failed: Option<(Why, Option<u32>)>,
+}
+
+impl Dialling {
+    fn end(self, reached: Option<(Endpoint, Endpoint)>, ended: Seen, gathered: &mut Gathered) {
+        let failed = if reached.is_some() { None } else { self.failed };
+        if self.waits.is_empty() && failed.is_none() {
+            gathered.quick_dials += 1;
+        } else {
+            gathered.dials.push(Dial { waits: self.waits, reached, failed, ended });
+        }
+    }
 }
 
 impl Threads {
@@ -152,15 +165,15 @@ impl Threads {
         gathered: &mut Gathered,
     ) {
         match fact {
-            Fact::Dialling { to } => self.dial(to, seen),
+            Fact::Dialling { to } => self.dial(to, seen, gathered),
             Fact::Link { by_dialler, from, to } => {
                 gathered.links.push(Link { host: seen.host, at: seen.at, by_dialler, from, to });
                 if by_dialler {
-                    self.end_dial(Some((from, to)), None, seen, gathered);
+                    self.end_dial(Some((from, to)), seen, gathered);
                 }
             }
             Fact::Failed { why, errno, to } => {
-                self.end_dial(None, Some((why, errno)), seen, gathered);
+                self.fail_dial((why, errno), to, seen, gathered);
                 let quiet_ms = quiet.map(|(ms, _)| ms);
                 gathered.failures.push(Failure { why, errno, to, quiet_ms, seen: seen.clone() });
             }
@@ -189,33 +202,55 @@ impl Threads {
         }
     }
 
-    fn dial(&mut self, to: Option<Endpoint>, seen: &Seen) {
+    fn dial(&mut self, to: Option<Endpoint>, seen: &Seen, gathered: &mut Gathered) {
+        // After a failure the next port is tried at once: what comes later is another connection.
+        let is_over = self
+            .followed
+            .get(&seen.thread)
+            .and_then(|followed| followed.dial.as_ref())
+            .is_some_and(|dial| dial.failed.is_some() && seen.at.since(dial.since.at) > CHATTER_MS);
+        if is_over {
+            self.end_dial(None, seen, gathered);
+        }
         let Some(followed) = self.follow(seen.thread) else { return };
         let dial = followed.dial.get_or_insert_with(|| Dialling {
             waits: Vec::new(),
             aimed: None,
             since: seen.clone(),
+            failed: None,
         });
         dial.aimed = to.or(dial.aimed);
         dial.since = seen.clone();
     }
 
-    fn end_dial(
+    /// A port failed. Where nothing came back, the next one is tried; all else ends the dial.
+    fn fail_dial(
         &mut self,
-        reached: Option<(Endpoint, Endpoint)>,
-        failed: Option<(Why, Option<u32>)>,
+        failed: (Why, Option<u32>),
+        to: Option<Endpoint>,
         seen: &Seen,
         gathered: &mut Gathered,
     ) {
-        let Some(dial) = self.followed.get_mut(&seen.thread).and_then(|followed| followed.dial.take()) else {
+        let Some(dial) = self.followed.get_mut(&seen.thread).and_then(|followed| followed.dial.as_mut())
+        else {
             return;
         };
-        if dial.waits.is_empty() && failed.is_none() {
-            gathered.quick_dials += 1;
-            return;
+        // That all ports failed is said after why the last one did.
+        if dial.failed.is_none() || failed.0 != Why::Other {
+            dial.failed = Some(failed);
         }
-        let waits = dial.waits;
-        gathered.dials.push(Dial { waits, reached, failed, ended: seen.clone() });
+        if let Some(last) = dial.waits.last_mut().filter(|wait| wait.to.is_none() && wait.ended == *seen) {
+            last.to = to;
+        }
+        if failed.0 != Why::TimedOut {
+            self.end_dial(None, seen, gathered);
+        }
+    }
+
+    fn end_dial(&mut self, reached: Option<(Endpoint, Endpoint)>, seen: &Seen, gathered: &mut Gathered) {
+        if let Some(dial) = self.followed.get_mut(&seen.thread).and_then(|followed| followed.dial.take()) {
+            dial.end(reached, seen.clone(), gathered);
+        }
     }
 
     fn offer(&mut self, max_seconds: u32, seen: &Seen) {
@@ -250,12 +285,21 @@ impl Threads {
         }
     }
 
-    /// The end of the file: what still waits stays unknown, except for sockets.
+    /// The end of the file: what is still under way is kept as it is.
     pub(super) fn finish(self, gathered: &mut Gathered) {
-        let mut left: Vec<Followed> = self.followed.into_values().collect();
-        left.sort_by_key(|followed| followed.offer.as_ref().map(|offer| offer.offered.line));
-        for offer in left.into_iter().filter_map(|followed| followed.offer) {
-            gathered.offers.push(offer);
+        let mut left: Vec<Followed> = self.followed.into_values().filter(Followed::is_waiting).collect();
+        left.sort_by_key(|followed| {
+            let dial = followed.dial.as_ref().map(|dial| dial.since.line);
+            (followed.offer.as_ref().map(|offer| offer.offered.line), dial)
+        });
+        for followed in left {
+            if let Some(dial) = followed.dial.filter(|dial| !dial.waits.is_empty()) {
+                let last = dial.since.clone();
+                dial.end(None, last, gathered);
+            }
+            if let Some(offer) = followed.offer {
+                gathered.offers.push(offer);
+            }
         }
     }
 }

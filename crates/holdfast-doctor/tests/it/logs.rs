@@ -88,7 +88,7 @@ fn a_dropped_port_that_makes_a_socket_late_is_told_from_the_wait_to_the_status()
         &[
             "client7: a socket (port 57276) was wanted 99.3 s after",
             "offered 2011-06-03 17:46:36.500, given up 17:48:36.510 after 120.0 s, wanted 17:50:15.800: 99.3 s too late",
-            "210.0 s in 21 waits",
+            "210.0 s were spent in 21 waits",
             "max_time: 120",
             "client7/NetBackup/logs/vnetd/060311.LOG:",
         ],
@@ -211,6 +211,30 @@ fn the_second_port_may_be_the_one_that_is_dropped() {
         [
             "m to 10.0.0.2: port 1556 does not answer: 1 wait, 10.0 s in all",
             "m to 10.0.0.2: port 13724 does not answer: 1 wait, 10.0 s in all"
+        ]
+    );
+}
+
+#[test]
+fn a_port_whose_failure_is_told_by_its_errno_is_found_as_well() {
+    let report = findings(
+        "m/bpbrm/log.010203",
+        &[
+            "10:00:00.000 [7.7] <2> x: connect in progress: 1",
+            "10:00:21.000 [7.7] <8> async_connect: getsockopt SO_ERROR returned 10060 0x274c",
+            "10:00:21.001 [7.7] <2> x: connect in progress: 2",
+            "10:00:21.002 [7.7] <2> l: BPCD CONNECT FROM 10.0.0.1.600 TO 10.0.0.2.13724 fd",
+            "10:05:00.000 [7.7] <2> x: connect in progress: 1",
+            "10:05:21.000 [7.7] <8> async_connect: getsockopt SO_ERROR returned 10060 0x274c",
+            "10:05:21.001 [7.7] <16> connect_to_service: connect failed STATUS (18) CONNECT_FAILED",
+        ],
+    );
+    let titles: Vec<&str> = report.findings.iter().map(|finding| finding.title.as_str()).collect();
+    assert_eq!(
+        titles,
+        [
+            "m to a host that the log does not name: a port that the log does not name does not answer: 1 wait, 21.0 s in all",
+            "m to 10.0.0.2: port 1556 does not answer: 1 wait, 21.0 s in all"
         ]
     );
 }

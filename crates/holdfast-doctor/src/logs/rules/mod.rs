@@ -70,15 +70,11 @@ impl Case<'_> {
         Evidence::Line(Quoted { file, line: seen.line, text: seen.text.to_string() })
     }
 
-    /// Waits that ended within a span of the common clock, on hosts other than one.
-    fn waits_between(&self, host: usize, begin: &Seen, end: &Seen) -> (usize, i64) {
+    /// Waits of all hosts that began between two moments: how many, and their sum in milliseconds.
+    fn waits_between(&self, begin: &Seen, end: &Seen) -> (usize, i64) {
         let (from, to) = (self.clocks.when(begin), self.clocks.when(end));
-        let others = self
-            .gathered
-            .dials
-            .items
-            .iter()
-            .filter(|dial| dial.ended.host != host && self.clocks.is_comparable(dial.ended.host, host));
+        let dials = self.gathered.dials.items.iter();
+        let others = dials.filter(|dial| self.clocks.is_comparable(dial.ended.host, begin.host));
         let waits = others
             .flat_map(|dial: &Dial| &dial.waits)
             .filter(|wait| self.clocks.when(&wait.begun) >= from && self.clocks.when(&wait.begun) <= to);

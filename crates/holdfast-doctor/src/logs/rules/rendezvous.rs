@@ -24,6 +24,9 @@ pub(super) const EXPIRED: Code = Code {
     action: "Read the log of bpcd on the same host as well, and that of bpbrm on the server.",
 };
 
+/// Programs of servers: if their logs lie beside those of the client, they are not the peer.
+const SERVERS: &[&str] = &["bpbrm", "bptm", "bpdm", "nbjm"];
+
 /// A socket that was wanted too late.
 pub(super) struct Late<'a> {
     pub(super) offer: &'a Offer,
@@ -56,8 +59,11 @@ fn wanted<'a>(case: &Case<'a>, offer: &Offer, dropped: &Seen) -> Option<&'a Seen
             (Some(one), Some(other)) => one == other,
             _ => Some(mention.port) == offer.port,
         };
-        // The program that offers names it as well, by another thread.
-        is_same && is_elsewhere(&mention.seen) && mention.seen.program != offer.offered.program
+        // The program that offers names it as well, by another thread, and so do those of the server.
+        let program = mention.seen.program;
+        let is_peer = program.is_none()
+            || (program != offer.offered.program && !SERVERS.iter().any(|server| program == Some(server)));
+        is_same && is_peer && is_elsewhere(&mention.seen)
     });
     let refused = case.gathered.failures.items.iter().filter(|failure| {
         failure.to.is_some_and(|to| to.ip.is_loopback() && Some(to.port) == offer.port)
@@ -103,10 +109,10 @@ fn finding(case: &Case<'_>, one: &Late<'_>) -> Finding {
         case.quote(dropped),
         case.quote(wanted),
     ];
-    let (waits, sum) = case.waits_between(offer.offered.host, &offer.offered, wanted);
+    let (waits, sum) = case.waits_between(&offer.offered, wanted);
     if waits > 0 {
         evidence.push(Evidence::Fact(format!(
-            "of the {} s between, the other hosts spent {} s in {} for ports that did not answer",
+            "of the {} s between, {} s were spent in {} for ports that did not answer",
             seconds(ended.since(begun)),
             seconds(sum),
             count(waits, "wait")

@@ -6,6 +6,7 @@ use super::{Case, control, count, rendezvous};
 use crate::code::Code;
 use crate::finding::{Evidence, Finding, Severity};
 use crate::logs::fact::Ending;
+use crate::logs::stamp::span;
 
 pub(super) const CODE: Code = Code {
     name: "logs-status",
@@ -75,6 +76,9 @@ fn finding(case: &Case<'_>, status: u32, endings: &[&Ending]) -> Finding {
     if endings.len() > 3 {
         evidence.push(Evidence::Fact(format!("and {} more", endings.len() - 3)));
     }
+    if let (Some(ending), true) = (endings.first(), status == 40 && explained.is_empty()) {
+        evidence.extend(finished_before(case, ending));
+    }
     let cause = match explained.first() {
         Some(code) => format!(
             "{} of {} explained by the finding [{code}]: {}.",
@@ -96,6 +100,28 @@ fn finding(case: &Case<'_>, status: u32, endings: &[&Ending]) -> Finding {
                 .into(),
         },
     }
+}
+
+/// The last process elsewhere that ended well before a status 40. That the two belong together no line says, so it is told as
+/// what it is.
+fn finished_before(case: &Case<'_>, broken: &Ending) -> Vec<Evidence> {
+    let end = case.clocks.when(&broken.seen);
+    let earlier = case.gathered.endings.items.iter().filter(|ending| {
+        ending.status == 0
+            && ending.seen.host != broken.seen.host
+            && case.clocks.is_comparable(ending.seen.host, broken.seen.host)
+            && case.clocks.when(&ending.seen) <= end
+    });
+    let Some(last) = earlier.max_by_key(|ending| case.clocks.when(&ending.seen)) else { return Vec::new() };
+    let before = end.since(case.clocks.when(&last.seen));
+    vec![
+        Evidence::Fact(format!(
+            "on {} a process ended with status 0 {} before; whether it worked for that job, no line says",
+            case.host(last.seen.host),
+            span(before)
+        )),
+        case.quote(&last.seen),
+    ]
 }
 
 /// The finding that a status follows from.
