@@ -191,11 +191,14 @@ fn clock(clocks: &Clocks, gathered: &Gathered, host: usize) -> String {
         _ if gathered.hosts.len() < 2 || host == clocks.reference => String::new(),
         None => "; its clock cannot be compared".to_owned(),
         Some(clock) => format!(
-            "; its clock is {} {} that of {reference}, by {} connections that agree within {}",
+            "; its clock is {} {} that of {reference}, by {} {}",
             span(clock.ahead_ms.abs()),
             if clock.ahead_ms < 0 { "behind" } else { "ahead of" },
             clock.connections,
-            span(clock.spread_ms)
+            match clock.connections {
+                1 => "connection that both ends wrote down".to_owned(),
+                _ => format!("connections that agree within {}", span(clock.spread_ms)),
+            }
         ),
     }
 }

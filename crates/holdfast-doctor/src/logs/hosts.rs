@@ -10,6 +10,9 @@ use super::fact::{Link, Seen};
 use super::gather::Gathered;
 use super::stamp::Stamp;
 
+/// Programs of which a primary or a media server has logs.
+const SERVERS: &[&str] = &["bpbrm", "nbjm", "nbpem", "bprd"];
+
 /// The clock of a host, beside that of the reference.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Clock {
@@ -39,7 +42,12 @@ impl Clocks {
         let weight = |host: usize| -> usize {
             pairs.iter().filter(|((a, b), _)| *a == host || *b == host).map(|(_, all)| all.len()).sum()
         };
-        let reference = (0..count).rev().max_by_key(|host| weight(*host)).unwrap_or(0);
+        // Of hosts that are linked alike, a server's clock is the one that administrators have before their eyes.
+        let is_server = |host: usize| {
+            let mut own = gathered.files.iter().filter(|file| file.host == host);
+            own.any(|file| file.program.is_some_and(|program| SERVERS.contains(&program)))
+        };
+        let reference = (0..count).rev().max_by_key(|host| (weight(*host), is_server(*host))).unwrap_or(0);
         let mut hosts = vec![None; count];
         if let Some(own) = hosts.get_mut(reference) {
             *own = Some(Clock { ahead_ms: 0, spread_ms: 0, connections: 0 });

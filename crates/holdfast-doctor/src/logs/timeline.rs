@@ -69,6 +69,13 @@ impl Timeline {
                 Some((dropped, format!("that socket is given up after {} s", seconds(after))))
             }),
         );
+        line.add(
+            clocks,
+            gathered.mentions.items.iter().map(|mention| {
+                let program = mention.seen.program.unwrap_or("a process");
+                (&mention.seen, format!("{program} names the socket with port {}", mention.port))
+            }),
+        );
         let refused = gathered.failures.items.iter().filter(|failure| failure.why == Why::Refused);
         line.add(
             clocks,

@@ -22,8 +22,8 @@ fn a_folder_of_logs_leads_to_the_firewall_and_the_late_socket() {
         "Read 3 files of 2 hosts",
         "by 21 connections that agree within 0.0 s",
         "media1: connected 10.20.0.1:57300 to 10.20.7.7:13724 after 10.0 s of waiting",
-        "port 1556 does not answer: 21 waits, 3 min 30.0 s in all [logs-port-dropped]",
-        "was wanted 99.3 s after it had been given up [logs-socket-late]",
+        "PROBLEM  media1 to 10.20.7.7: port 1556 does not answer: 21 waits, 3 min 30.0 s in all",
+        "PROBLEM  client7: a socket (port 57276) was wanted 99.3 s after it had been given up",
         "case/client7/NetBackup/logs/vnetd/060311.LOG:",
         "2 endings with status 25",
     ] {

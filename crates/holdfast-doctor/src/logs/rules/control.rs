@@ -92,7 +92,7 @@ fn finding(case: &Case<'_>, loss: &Loss<'_>) -> Finding {
             "status 40 at {}, after {} without a word on job {id}; the last work was done at {}, {} later",
             loss.ending.seen.at,
             span(loss.idle_ms),
-            case.clocks.when(loss.work),
+            loss.work.at,
             span(gap)
         )
     } else {

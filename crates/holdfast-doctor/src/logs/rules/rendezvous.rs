@@ -135,7 +135,7 @@ fn finding(case: &Case<'_>, one: &Late<'_>) -> Finding {
         evidence,
         cause,
         action: "Remove the waits before it (the findings on ports and look-ups name them); until then back such clients up \
-                 without multiplexing and snapshots, which open this socket late."
+                 without multiplexing and snapshots, which open this socket early."
             .into(),
     }
 }

@@ -95,6 +95,9 @@ fn finding(case: &Case<'_>, status: u32, endings: &[&Ending]) -> Finding {
         evidence,
         cause,
         action: match explained.first() {
+            Some(code) if status == 40 => format!(
+                "Do what [{code}] says. The data of the jobs that ended with 0 are there: look before you run them again."
+            ),
             Some(code) => format!("Do what [{code}] says; then run the job again."),
             None => "Look at what the same thread and its peer wrote just before; `holdfast doctor connect` tries the way now."
                 .into(),
