@@ -35,6 +35,11 @@ cargo xtask bench --network --corpus DIR [--corpus2 DIR]
     --restore-dir DIR  restored trees lie here instead, for instance on a tmpfs, and are removed at once
     --holdfast FILE    this program, instead of a release build of this tree
 
+cargo xtask bench --logs
+    How fast `holdfast doctor logs` reads a generated debug log on one core; a line for each run, and the median.
+    --size MB          how large it is (default 1000)
+    --runs N, --work DIR, --holdfast FILE    as above
+
 cargo xtask lab [--full]
     Runs hosts as processes in network namespaces with a router between them that drops, refuses, forgets and loses, and
     prints what each case measured. Exit status 1 if one does not hold. Needs root, iproute2 and nftables.

@@ -5,10 +5,12 @@
 //! |---|---|
 //! | [`finding`] | what was found, how bad is it, what shows it, and what is to be done? |
 //! | [`code`] | which kinds of findings are there, and what does each mean? |
+//! | [`logs`] | what do the logs of the classic system say about last night? |
 //! | [`matrix`] | who reaches whom in a site? |
 //! | [`report`] | what did an examination give as a whole, and how is it told? |
 
 pub mod code;
 pub mod finding;
+pub mod logs;
 pub mod matrix;
 pub mod report;

@@ -6,6 +6,7 @@
 
 mod at;
 
+pub mod classic_logs;
 pub mod compare;
 pub mod lab;
 pub mod program;

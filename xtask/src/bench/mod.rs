@@ -7,6 +7,7 @@
 mod changes;
 mod corpus;
 mod files;
+mod logs;
 mod measure;
 mod network;
 mod options;
@@ -27,6 +28,9 @@ use tools::{Tool, ToolKind};
 /// Measures as the options say, and prints the table.
 pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
     let work = root.join("target/bench");
+    if words.contains(&"--logs") {
+        return logs::run(root, words, &work);
+    }
     if words.contains(&"--network") {
         return network::run(root, words, &work);
     }

@@ -1,6 +1,7 @@
 //! `holdfast doctor`: what does the network do to backups? Needs no enrolment and no server.
 
 mod explain;
+mod logs;
 mod matrix;
 
 use std::path::Path;
@@ -13,6 +14,7 @@ use crate::open::show;
 
 const EXAMPLES: &str = "\
 Examples:
+  holdfast doctor logs case-4711/                  what the classic system's logs say about last night
   holdfast doctor matrix                           on the primary server: who reaches whom
   holdfast doctor explain port-dropped             what a code of a finding means
 
@@ -29,6 +31,7 @@ pub(crate) struct Args {
 #[derive(Subcommand, Debug)]
 enum Action {
     Explain(explain::Args),
+    Logs(logs::Args),
     Matrix(matrix::Args),
 }
 
@@ -37,6 +40,7 @@ impl Args {
     pub(crate) fn json(&self) -> bool {
         match &self.action {
             Action::Explain(_) => false,
+            Action::Logs(args) => args.json,
             Action::Matrix(args) => args.json,
         }
     }
@@ -45,6 +49,7 @@ impl Args {
     pub(crate) fn run(&self, console: &Console) -> Result<Status> {
         match &self.action {
             Action::Explain(args) => args.run(),
+            Action::Logs(args) => args.run(),
             Action::Matrix(args) => args.run(console),
         }
     }

@@ -1,0 +1,169 @@
+//! The connection that the job manager holds for the length of a job: lost while the work finished or went on.
+
+use super::Case;
+use crate::code::Code;
+use crate::finding::{Evidence, Finding, Severity};
+use crate::logs::fact::{Ending, JobSeen, Seen};
+use crate::logs::stamp::{seconds, span};
+
+/// Network connection broken.
+const BROKEN: u32 = 40;
+/// A gap below this is no loss that was noticed late: work and status came together.
+const GAP_MS: i64 = 60_000;
+
+pub(super) const LOST: Code = Code {
+    name: "logs-control-lost",
+    title: "a job failed with status 40 long after its work was done",
+    meaning: "The job manager holds a TCP connection to the media server for the length of a job and says nothing on it. A \
+              firewall that forgets idle connections drops it without telling either end. The work goes on and ends \
+              well, but its end cannot be reported: only the keepalive of the operating system notices, two hours later \
+              by default, and the job is recorded as failed with status 40 and run again.",
+    action: "Let keepalive probes be sent well before the firewall's idle timeout, on both servers: `holdfast doctor \
+             keepalive` shows what is set and what to type, `holdfast doctor idle HOST:PORT` when the firewall forgets.",
+};
+
+pub(super) const EARLY: Code = Code {
+    name: "logs-control-lost-early",
+    title: "a job failed with status 40 while its work went on and ended well",
+    meaning: "As logs-control-lost, but the keepalive failed while the work was still going on: the parent job is failed \
+              with 40 first, and its children end with status 0 later.",
+    action: "As for logs-control-lost.",
+};
+
+/// A control connection that was lost.
+pub(super) struct Loss<'a> {
+    pub(super) id: u64,
+    pub(super) ending: &'a Ending,
+    /// The last sign of work, and whether it came after the status.
+    pub(super) work: &'a Seen,
+    pub(super) is_after: bool,
+    /// How long nothing was said before the status, in milliseconds.
+    pub(super) idle_ms: i64,
+    pub(super) children: Vec<(u64, Option<&'a Ending>)>,
+}
+
+/// All of them. Only what the logs link by job: that two things came one after another proves nothing.
+pub(super) fn losses<'a>(case: &Case<'a>) -> Vec<Loss<'a>> {
+    let mut losses = Vec::new();
+    for (id, job) in &case.gathered.jobs {
+        let Some(ending) = job.endings.iter().find(|ending| ending.status == BROKEN) else { continue };
+        if let Some(loss) = loss(case, *id, job, ending) {
+            losses.push(loss);
+        }
+    }
+    losses
+}
+
+fn loss<'a>(case: &Case<'a>, id: u64, job: &'a JobSeen, ending: &'a Ending) -> Option<Loss<'a>> {
+    let jobs = &case.gathered.jobs;
+    let children: Vec<(u64, &JobSeen)> =
+        jobs.iter().filter(|(_, child)| child.parent == Some(id)).map(|(id, child)| (*id, child)).collect();
+    let works = std::iter::once(job).chain(children.iter().map(|(_, child)| *child));
+    let works: Vec<&Seen> = works.filter_map(|job| job.finished.as_ref()).collect();
+    let when = |seen: &&Seen| case.clocks.when(seen);
+    let end = case.clocks.when(&ending.seen);
+    let work = *works.iter().max_by_key(|seen| when(seen))?;
+    let gap = end.since(when(&work));
+    let is_after = gap < 0;
+    let idle_ms = if is_after { ending.quiet_ms? } else { gap };
+    let children = children
+        .into_iter()
+        .map(|(id, child)| {
+            (id, child.endings.iter().find(|ending| ending.status == 0).or(child.endings.last()))
+        })
+        .collect();
+    (idle_ms >= GAP_MS).then_some(Loss { id, ending, work, is_after, idle_ms, children })
+}
+
+pub(super) fn find(case: &Case<'_>) -> Vec<Finding> {
+    losses(case).iter().map(|loss| finding(case, loss)).collect()
+}
+
+fn finding(case: &Case<'_>, loss: &Loss<'_>) -> Finding {
+    let (id, gap) = (loss.id, loss.ending.seen.at.since(loss.work.at).abs());
+    let gap = if loss.ending.seen.host == loss.work.host {
+        gap
+    } else {
+        case.clocks.when(&loss.ending.seen).since(case.clocks.when(loss.work)).abs()
+    };
+    let host = case.host(loss.ending.seen.host);
+    let mut evidence = vec![Evidence::Fact(if loss.is_after {
+        format!(
+            "status 40 at {}, after {} without a word on job {id}; the last work was done at {}, {} later",
+            loss.ending.seen.at,
+            span(loss.idle_ms),
+            loss.work.at,
+            span(gap)
+        )
+    } else {
+        format!(
+            "last work done {}, status 40 at {}: {} later ({} s)",
+            loss.work.at,
+            loss.ending.seen.at,
+            span(gap),
+            seconds(gap)
+        )
+    })];
+    evidence.extend([case.quote(loss.work), case.quote(&loss.ending.seen)]);
+    for (child, ending) in loss.children.iter().take(10) {
+        match ending {
+            Some(ending) => {
+                evidence.push(Evidence::Fact(format!(
+                    "job {child}, a child of job {id}, ended with status {} at {}",
+                    ending.status, ending.seen.at
+                )));
+                evidence.push(case.quote(&ending.seen));
+            }
+            None => evidence
+                .push(Evidence::Fact(format!("how job {child}, a child of job {id}, ended, no line says"))),
+        }
+    }
+    if let Some((other, ms)) = survivor(case, loss) {
+        evidence.push(Evidence::Fact(format!(
+            "job {other} of the same manager was busy for {} and ended with status 0: sometimes it works, as it does where the \
+             firewall's idle timeout is equal to the keepalive time",
+            span(ms)
+        )));
+    }
+    let (code, title) = if loss.is_after {
+        (
+            EARLY,
+            format!("{host}: job {id} failed with status 40, and its work ended well {} later", span(gap)),
+        )
+    } else {
+        (LOST, format!("{host}: job {id} failed with status 40, {} after its work was done", span(gap)))
+    };
+    Finding {
+        code: code.name,
+        severity: Severity::Problem,
+        title,
+        evidence,
+        cause: format!(
+            "The connection between the job manager and the media server was idle and is lost: it looks like a firewall or \
+             router on the way that forgot it, which neither end is told. The work did not need it; only its report did{}.",
+            if loss.is_after { ", and the keepalive failed before it could be made" } else { "" }
+        ),
+        action: format!(
+            "To the owner of the firewall: \"After how long does it forget an idle TCP connection between {host} and its media \
+             servers? One was lost at some time in the {} before {} (clock of {host}). Please set that timeout above the \
+             length of our longest job, or send a reset at expiry.\"\n\
+             On both servers: set the keepalive time to at most half of that timeout; `holdfast doctor keepalive` prints the \
+             commands.",
+            span(loss.idle_ms),
+            loss.ending.seen.at
+        ),
+    }
+}
+
+/// A job of the same manager that lasted longer than this one was idle, and ended well.
+fn survivor(case: &Case<'_>, loss: &Loss<'_>) -> Option<(u64, i64)> {
+    case.gathered.jobs.iter().find_map(|(id, job)| {
+        let good = job.endings.iter().find(|ending| ending.status == 0)?;
+        let lasted = good.seen.at.since(job.first);
+        let is_alike = good.seen.host == loss.ending.seen.host
+            && *id != loss.id
+            && job.parent != Some(loss.id)
+            && good.quiet_ms.is_some_and(|quiet| quiet >= loss.idle_ms);
+        (is_alike && lasted >= loss.idle_ms).then_some((*id, good.quiet_ms?))
+    })
+}

@@ -1,0 +1,88 @@
+//! From what was gathered to findings: one file a rule, each of them pure.
+
+mod control;
+mod drop;
+mod keepalive;
+mod lookup;
+mod read_timeout;
+mod refused;
+mod rendezvous;
+mod stall;
+mod status;
+
+use super::fact::{Dial, Seen};
+use super::gather::Gathered;
+use super::hosts::Clocks;
+use crate::code::Code;
+use crate::finding::{Evidence, Finding, Quoted};
+
+/// What the rules look at.
+pub struct Case<'a> {
+    /// What was gathered.
+    pub gathered: &'a Gathered,
+    /// Clocks of the hosts.
+    pub clocks: &'a Clocks,
+}
+
+/// What each kind of finding means.
+pub const CODES: &[Code] = &[
+    drop::CODE,
+    rendezvous::LATE,
+    rendezvous::EXPIRED,
+    refused::RETRIES,
+    refused::PORT,
+    control::LOST,
+    control::EARLY,
+    keepalive::CODE,
+    read_timeout::CODE,
+    lookup::CODE,
+    stall::CODE,
+    status::CODE,
+];
+
+/// All that the rules find.
+#[must_use]
+pub fn all(case: &Case<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for rule in [
+        drop::find,
+        rendezvous::find,
+        refused::find,
+        control::find,
+        keepalive::find,
+        read_timeout::find,
+        lookup::find,
+        stall::find,
+        status::find,
+    ] {
+        findings.extend(rule(case));
+    }
+    findings
+}
+
+impl Case<'_> {
+    fn host(&self, index: usize) -> &str {
+        self.gathered.hosts.get(index).map_or("?", String::as_str)
+    }
+
+    fn quote(&self, seen: &Seen) -> Evidence {
+        let file = self.gathered.files.get(seen.file).map_or_else(String::new, |file| file.file.clone());
+        Evidence::Line(Quoted { file, line: seen.line, text: seen.text.to_string() })
+    }
+
+    /// Waits of all hosts that began between two moments: how many, and their sum in milliseconds.
+    fn waits_between(&self, begin: &Seen, end: &Seen) -> (usize, i64) {
+        let (from, to) = (self.clocks.when(begin), self.clocks.when(end));
+        let dials = self.gathered.dials.items.iter();
+        let others = dials.filter(|dial| self.clocks.is_comparable(dial.ended.host, begin.host));
+        let waits = others
+            .flat_map(|dial: &Dial| &dial.waits)
+            .filter(|wait| self.clocks.when(&wait.begun) >= from && self.clocks.when(&wait.begun) <= to);
+        waits.fold((0, 0), |(count, sum), wait| (count + 1, sum + wait.ms()))
+    }
+}
+
+/// `1 wait`, `2 waits`.
+fn count(number: usize, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}

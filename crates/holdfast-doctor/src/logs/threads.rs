@@ -1,0 +1,305 @@
+//! What follows from the lines of one thread, one after another: a wait within the making of a connection, a socket that was
+//! given up, a look-up that took long. Bounded: a table of fixed size for the time of every thread's last line, and a few
+//! thousand threads that wait for something.
+
+use std::collections::HashMap;
+
+use super::address::Endpoint;
+use super::fact::{Dial, Fact, Failure, Job, Link, Mention, Offer, Quiet, Seen, Wait, Why};
+use super::gather::Gathered;
+use super::stamp::Stamp;
+
+/// A wait within the making of a connection is told from here on: a refusal takes a second on some systems, and a lost SYN
+/// as well.
+pub(super) const WAIT_MS: i64 = 2_000;
+/// A look-up is slow from here on: half of what a resolver waits for a server by default.
+pub(super) const LOOKUP_MS: i64 = 2_500;
+/// A socket counts as given up so much before its time, since two lines are not written at once.
+const EARLY_MS: i64 = 1_500;
+/// Lines of a thread so soon after it began to wait are about that.
+const CHATTER_MS: i64 = 1_000;
+/// Threads whose last line is remembered, at most; a power of two.
+const SLOTS: usize = 4_096;
+/// Threads that are followed.
+const FOLLOWED_MAX: usize = 4_096;
+/// Waits of one dial.
+const WAITS_MAX: usize = 16;
+
+/// The threads of a file.
+pub(super) struct Threads {
+    last: Vec<Slot>,
+    followed: HashMap<u64, Followed>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    thread: u64,
+    ms: i64,
+    line: u64,
+}
+
+/// A thread of which something is known.
+#[derive(Default)]
+struct Followed {
+    job: Option<Job>,
+    dial: Option<Dialling>,
+    offer: Option<Offer>,
+    lookup: Option<Seen>,
+    /// The socket that it named last.
+    rendezvous: Option<(u16, Option<String>)>,
+}
+
+impl Followed {
+    fn is_waiting(&self) -> bool {
+        self.dial.is_some() || self.offer.is_some() || self.lookup.is_some()
+    }
+}
+
+/// The making of a connection that is not over.
+struct Dialling {
+    waits: Vec<Wait>,
+    aimed: Option<Endpoint>,
+    since: Seen,
+    /// A port did not answer; the next may.
+    failed: Option<(Why, Option<u32>)>,
+}
+
+impl Dialling {
+    fn end(self, reached: Option<(Endpoint, Endpoint)>, ended: Seen, gathered: &mut Gathered) {
+        let failed = if reached.is_some() { None } else { self.failed };
+        if self.waits.is_empty() && failed.is_none() {
+            gathered.quick_dials += 1;
+        } else {
+            gathered.dials.push(Dial { waits: self.waits, reached, failed, ended });
+        }
+    }
+}
+
+impl Threads {
+    pub(super) fn new() -> Self {
+        Self { last: vec![Slot::default(); SLOTS], followed: HashMap::new() }
+    }
+
+    /// Notes a line of a thread: milliseconds since its line before, and that line's number.
+    pub(super) fn touch(&mut self, thread: u64, at: Stamp, line: u64) -> Option<(i64, u64)> {
+        // Multiplied by an odd number without pattern, so that neighbouring ids fall apart.
+        let slot = thread.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52;
+        let slot = &mut self.last[usize::try_from(slot).unwrap_or(0) % SLOTS];
+        let before =
+            (slot.line > 0 && slot.thread == thread).then(|| (at.ms.saturating_sub(slot.ms), slot.line));
+        *slot = Slot { thread, ms: at.ms, line };
+        before
+    }
+
+    /// Whether the thread waits for something, so that its next line matters whatever it says.
+    pub(super) fn is_waiting(&self, thread: u64) -> bool {
+        !self.followed.is_empty() && self.followed.get(&thread).is_some_and(Followed::is_waiting)
+    }
+
+    /// The job of a thread: the one that the line names, or that it named last.
+    pub(super) fn job(&mut self, thread: u64, named: Option<Job>) -> Option<Job> {
+        // Without ids nothing tells one thread from another.
+        if thread == 0 {
+            return named;
+        }
+        if named.is_some() {
+            if let Some(followed) = self.follow(thread) {
+                followed.job = named;
+            }
+            return named;
+        }
+        self.followed.get(&thread)?.job
+    }
+
+    fn follow(&mut self, thread: u64) -> Option<&mut Followed> {
+        if self.followed.len() >= FOLLOWED_MAX && !self.followed.contains_key(&thread) {
+            // Those that wait for nothing are given up first; if all wait, this one is not followed.
+            self.followed.retain(|_, followed| followed.is_waiting());
+            if self.followed.len() >= FOLLOWED_MAX {
+                return None;
+            }
+        }
+        Some(self.followed.entry(thread).or_default())
+    }
+
+    /// The next line of a thread, whatever it says: what it waited for is over.
+    pub(super) fn settle(&mut self, seen: &Seen, gathered: &mut Gathered) {
+        let Some(followed) = self.followed.get_mut(&seen.thread) else { return };
+        if let Some(dial) = &mut followed.dial {
+            if seen.at.since(dial.since.at) >= WAIT_MS && dial.waits.len() < WAITS_MAX {
+                dial.waits.push(Wait { begun: dial.since.clone(), ended: seen.clone(), to: dial.aimed });
+            }
+            dial.since = seen.clone();
+        }
+        if let Some(begun) = followed.lookup.take() {
+            let ms = seen.at.since(begun.at);
+            if ms >= LOOKUP_MS {
+                gathered.lookups.push(Quiet { ms, seen: seen.clone(), before: Some(begun) });
+            }
+        }
+        let waited =
+            followed.offer.as_ref().map(|offer| (seen.at.since(offer.offered.at), offer.max_seconds));
+        match waited {
+            Some((ms, max)) if ms >= i64::from(max) * 1000 - EARLY_MS => {
+                if let Some(mut offer) = followed.offer.take() {
+                    offer.dropped = Some(seen.clone());
+                    gathered.offers.push(offer);
+                }
+            }
+            Some((ms, _)) if ms >= CHATTER_MS => {
+                if let Some(mut offer) = followed.offer.take() {
+                    offer.is_taken = true;
+                    gathered.offers.push(offer);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes in what a line says.
+    pub(super) fn take(
+        &mut self,
+        fact: Fact,
+        seen: &Seen,
+        quiet: Option<(i64, u64)>,
+        gathered: &mut Gathered,
+    ) {
+        match fact {
+            Fact::Dialling { to } => self.dial(to, seen, gathered),
+            Fact::Link { by_dialler, from, to } => {
+                gathered.links.push(Link { host: seen.host, at: seen.at, by_dialler, from, to });
+                if by_dialler {
+                    self.end_dial(Some((from, to)), seen, gathered);
+                }
+            }
+            Fact::Failed { why, errno, to } => {
+                self.fail_dial((why, errno), to, seen, gathered);
+                let quiet_ms = quiet.map(|(ms, _)| ms);
+                gathered.failures.push(Failure { why, errno, to, quiet_ms, seen: seen.clone() });
+            }
+            Fact::Waits { seconds } => self.offer(seconds, seen),
+            Fact::Rendezvous { port, hash } => {
+                gathered.mentions.push(Mention { port, hash: hash.clone(), seen: seen.clone() });
+                self.name_socket(seen.thread, port, hash);
+            }
+            Fact::Silence => gathered.silences.push(Quiet {
+                ms: quiet.map_or(0, |(ms, _)| ms),
+                seen: seen.clone(),
+                before: None,
+            }),
+            Fact::Lookup { is_end: false } => {
+                if let Some(followed) = self.follow(seen.thread) {
+                    followed.lookup = Some(seen.clone());
+                }
+            }
+            Fact::Lookup { is_end: true } => self.end_lookup(quiet, seen, gathered),
+            Fact::ClosedWindow => gathered.closed_windows.push(Quiet {
+                ms: quiet.map_or(0, |(ms, _)| ms),
+                seen: seen.clone(),
+                before: None,
+            }),
+            Fact::Request { .. } | Fact::Finished | Fact::Ended { .. } => {}
+        }
+    }
+
+    fn dial(&mut self, to: Option<Endpoint>, seen: &Seen, gathered: &mut Gathered) {
+        // After a failure the next port is tried at once: what comes later is another connection.
+        let is_over = self
+            .followed
+            .get(&seen.thread)
+            .and_then(|followed| followed.dial.as_ref())
+            .is_some_and(|dial| dial.failed.is_some() && seen.at.since(dial.since.at) > CHATTER_MS);
+        if is_over {
+            self.end_dial(None, seen, gathered);
+        }
+        let Some(followed) = self.follow(seen.thread) else { return };
+        let dial = followed.dial.get_or_insert_with(|| Dialling {
+            waits: Vec::new(),
+            aimed: None,
+            since: seen.clone(),
+            failed: None,
+        });
+        dial.aimed = to.or(dial.aimed);
+        dial.since = seen.clone();
+    }
+
+    /// A port failed. Where nothing came back, the next one is tried; all else ends the dial.
+    fn fail_dial(
+        &mut self,
+        failed: (Why, Option<u32>),
+        to: Option<Endpoint>,
+        seen: &Seen,
+        gathered: &mut Gathered,
+    ) {
+        let Some(dial) = self.followed.get_mut(&seen.thread).and_then(|followed| followed.dial.as_mut())
+        else {
+            return;
+        };
+        // That all ports failed is said after why the last one did.
+        if dial.failed.is_none() || failed.0 != Why::Other {
+            dial.failed = Some(failed);
+        }
+        if let Some(last) = dial.waits.last_mut().filter(|wait| wait.to.is_none() && wait.ended == *seen) {
+            last.to = to;
+        }
+        if failed.0 != Why::TimedOut {
+            self.end_dial(None, seen, gathered);
+        }
+    }
+
+    fn end_dial(&mut self, reached: Option<(Endpoint, Endpoint)>, seen: &Seen, gathered: &mut Gathered) {
+        if let Some(dial) = self.followed.get_mut(&seen.thread).and_then(|followed| followed.dial.take()) {
+            dial.end(reached, seen.clone(), gathered);
+        }
+    }
+
+    fn offer(&mut self, max_seconds: u32, seen: &Seen) {
+        let Some(followed) = self.follow(seen.thread) else { return };
+        let (port, hash) = followed.rendezvous.clone().unzip();
+        followed.offer = Some(Offer {
+            port,
+            hash: hash.flatten(),
+            max_seconds,
+            offered: seen.clone(),
+            dropped: None,
+            is_taken: false,
+        });
+    }
+
+    fn name_socket(&mut self, thread: u64, port: u16, hash: Option<String>) {
+        let Some(followed) = self.follow(thread) else { return };
+        if let Some(offer) = followed.offer.as_mut().filter(|offer| offer.port.is_none()) {
+            offer.port = Some(port);
+            offer.hash.clone_from(&hash);
+        }
+        followed.rendezvous = Some((port, hash));
+    }
+
+    /// The outcome of a look-up whose beginning no line told: the thread was silent before.
+    fn end_lookup(&mut self, quiet: Option<(i64, u64)>, seen: &Seen, gathered: &mut Gathered) {
+        let is_told = gathered.lookups.items.last().is_some_and(|last| last.seen == *seen);
+        if let (Some((ms, _)), false) = (quiet, is_told)
+            && ms >= LOOKUP_MS
+        {
+            gathered.lookups.push(Quiet { ms, seen: seen.clone(), before: None });
+        }
+    }
+
+    /// The end of the file: what is still under way is kept as it is.
+    pub(super) fn finish(self, gathered: &mut Gathered) {
+        let mut left: Vec<Followed> = self.followed.into_values().filter(Followed::is_waiting).collect();
+        left.sort_by_key(|followed| {
+            let dial = followed.dial.as_ref().map(|dial| dial.since.line);
+            (followed.offer.as_ref().map(|offer| offer.offered.line), dial)
+        });
+        for followed in left {
+            if let Some(dial) = followed.dial.filter(|dial| !dial.waits.is_empty()) {
+                let last = dial.since.clone();
+                dial.end(None, last, gathered);
+            }
+            if let Some(offer) = followed.offer {
+                gathered.offers.push(offer);
+            }
+        }
+    }
+}
