@@ -7,6 +7,8 @@ use super::format::Format;
 use super::gather::{FileRead, Gathered};
 use super::hosts::Clocks;
 use super::stamp::{Stamp, span};
+use super::timeline::Moment;
+use crate::report::html::Table;
 
 /// Moments of the timeline that are printed.
 const MOMENTS_MAX: usize = 40;
@@ -55,6 +57,34 @@ pub fn text(facts: &Facts) -> String {
             character => character,
         })
         .collect()
+}
+
+/// The beginning of that, before what happened: a sentence each.
+#[must_use]
+pub fn summary(facts: &Facts) -> Vec<String> {
+    let text = text(facts);
+    let head = text.split("\n\n").next().unwrap_or_default();
+    head.lines().map(|line| line.trim().to_owned()).collect()
+}
+
+/// What happened, as a table of a page.
+#[must_use]
+pub fn table(facts: &Facts) -> Table {
+    let name = |host: usize| facts.gathered.hosts.get(host).cloned().unwrap_or_default();
+    let file = |file: usize| facts.gathered.files.get(file).map(|file| file.file.clone()).unwrap_or_default();
+    let row = |moment: &Moment| {
+        vec![
+            moment.at.to_string(),
+            name(moment.host),
+            moment.what.clone(),
+            format!("{}:{}", file(moment.file), moment.line),
+        ]
+    };
+    Table {
+        title: format!("What happened, by the clock of {}", name(facts.clocks.reference)),
+        columns: ["when", "host", "what", "where it stands"].map(str::to_owned).to_vec(),
+        rows: facts.timeline.moments.iter().map(row).collect(),
+    }
 }
 
 /// What stays unknown.

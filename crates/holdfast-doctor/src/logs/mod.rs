@@ -9,11 +9,13 @@
 //! | [`gather`], `threads` | what follows from the lines of one file? |
 //! | [`hosts`], [`timeline`] | what happened on all hosts, in one order? |
 //! | [`rules`] | what does that mean? |
+//! | [`draw`] | how does it look as a picture of time? |
 //! | [`coverage`] | what was read, and what was not understood? |
 
 pub mod address;
 pub mod coverage;
 pub mod decode;
+pub mod draw;
 pub mod fact;
 pub mod format;
 pub mod gather;

@@ -31,19 +31,19 @@ pub(super) const EARLY: Code = Code {
 };
 
 /// A control connection that was lost.
-pub(super) struct Loss<'a> {
-    pub(super) id: u64,
-    pub(super) ending: &'a Ending,
+pub(in crate::logs) struct Loss<'a> {
+    pub(in crate::logs) id: u64,
+    pub(in crate::logs) ending: &'a Ending,
     /// The last sign of work, and whether it came after the status.
-    pub(super) work: &'a Seen,
-    pub(super) is_after: bool,
+    pub(in crate::logs) work: &'a Seen,
+    pub(in crate::logs) is_after: bool,
     /// How long nothing was said before the status, in milliseconds.
-    pub(super) idle_ms: i64,
-    pub(super) children: Vec<(u64, Option<&'a Ending>)>,
+    pub(in crate::logs) idle_ms: i64,
+    pub(in crate::logs) children: Vec<(u64, Option<&'a Ending>)>,
 }
 
 /// All of them. Only what the logs link by job: that two things came one after another proves nothing.
-pub(super) fn losses<'a>(case: &Case<'a>) -> Vec<Loss<'a>> {
+pub(in crate::logs) fn losses<'a>(case: &Case<'a>) -> Vec<Loss<'a>> {
     let mut losses = Vec::new();
     for (id, job) in &case.gathered.jobs {
         let Some(ending) = job.endings.iter().find(|ending| ending.status == BROKEN) else { continue };

@@ -1,12 +1,12 @@
 //! From what was gathered to findings: one file a rule, each of them pure.
 
-mod control;
+pub(super) mod control;
 mod drop;
 mod keepalive;
 mod lookup;
 mod read_timeout;
 mod refused;
-mod rendezvous;
+pub(super) mod rendezvous;
 mod stall;
 mod status;
 
@@ -61,7 +61,7 @@ pub fn all(case: &Case<'_>) -> Vec<Finding> {
 }
 
 impl Case<'_> {
-    fn host(&self, index: usize) -> &str {
+    pub(super) fn host(&self, index: usize) -> &str {
         self.gathered.hosts.get(index).map_or("?", String::as_str)
     }
 

@@ -28,14 +28,14 @@ pub(super) const EXPIRED: Code = Code {
 const SERVERS: &[&str] = &["bpbrm", "bptm", "bpdm", "nbjm"];
 
 /// A socket that was wanted too late.
-pub(super) struct Late<'a> {
-    pub(super) offer: &'a Offer,
-    pub(super) dropped: &'a Seen,
-    pub(super) wanted: &'a Seen,
+pub(in crate::logs) struct Late<'a> {
+    pub(in crate::logs) offer: &'a Offer,
+    pub(in crate::logs) dropped: &'a Seen,
+    pub(in crate::logs) wanted: &'a Seen,
 }
 
 /// All of them.
-pub(super) fn late<'a>(case: &Case<'a>) -> Vec<Late<'a>> {
+pub(in crate::logs) fn late<'a>(case: &Case<'a>) -> Vec<Late<'a>> {
     let offers = case.gathered.offers.items.iter();
     offers
         .filter_map(|offer| {

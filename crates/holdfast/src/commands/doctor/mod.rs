@@ -49,7 +49,7 @@ impl Args {
     pub(crate) fn run(&self, console: &Console) -> Result<Status> {
         match &self.action {
             Action::Explain(args) => args.run(),
-            Action::Logs(args) => args.run(),
+            Action::Logs(args) => args.run(console),
             Action::Matrix(args) => args.run(console),
         }
     }

@@ -7,8 +7,12 @@ mod walk;
 use std::path::PathBuf;
 
 use holdfast_doctor::logs::stamp::{parse_begin, parse_end};
-use holdfast_doctor::logs::{Gatherer, Source, coverage, examine, naming};
+use holdfast_doctor::logs::{Facts, Gatherer, Source, coverage, draw, examine, naming};
+use holdfast_doctor::report::Report;
+use holdfast_doctor::report::html::{self, Page};
 
+use super::write_page;
+use crate::console::Console;
 use crate::errors::{Failure, Result, Status};
 use crate::out::Out;
 
@@ -17,6 +21,7 @@ Examples:
   holdfast doctor logs                                   the logs of this host, where the classic system keeps them
   holdfast doctor logs case-4711/                        a folder with a directory for each host
   holdfast doctor logs --host media1=bpbrm.log --host client7=vnetd.log.gz --host client7=bpcd.log.gz
+  holdfast doctor logs case-4711/ --html night.html
   holdfast doctor logs case-4711/ --since '2011-06-03 17:40' --until '2011-06-03 18:00' --json
 
 Host, program and date of a file are taken from its path, as in media1/bpbrm/log.060311. Files packed as gz or zst are read
@@ -41,6 +46,9 @@ pub(crate) struct Args {
     /// Only what was written up to then; a date means all of that day
     #[arg(long, value_name = "T", value_parser = parse_end)]
     until: Option<i64>,
+    /// Write a page with pictures to this file
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    html: Option<PathBuf>,
     /// Print one JSON object with findings and facts
     #[arg(long)]
     pub(super) json: bool,
@@ -54,7 +62,7 @@ fn parse_host(text: &str) -> std::result::Result<(String, PathBuf), String> {
 }
 
 impl Args {
-    pub(super) fn run(&self) -> Result<Status> {
+    pub(super) fn run(&self, console: &Console) -> Result<Status> {
         let mut files = self.find()?;
         let mut sources: Vec<Source> = files.iter().map(walk::Found::source).collect();
         naming::assume_day(&mut sources);
@@ -67,6 +75,10 @@ impl Args {
         }
         let mut report = examine(gatherer.finish());
         report.unknown.append(&mut files.trouble);
+        if let Some(file) = &self.html {
+            write_page(console, file, &page(&report))?;
+            return Ok(Status::Done);
+        }
         let mut out = Out::new();
         if self.json {
             out.json(&report)?;
@@ -112,4 +124,12 @@ impl Args {
         }
         Ok(files)
     }
+}
+
+/// The report as a page: what was read, the findings, a picture of each case, and what happened in order.
+fn page(report: &Report<Facts>) -> String {
+    let about = coverage::summary(&report.facts);
+    let tables = vec![coverage::table(&report.facts)];
+    let title = "What the network did to these backups".to_owned();
+    html::page(report, &Page { title, about, pictures: draw::pictures(&report.facts), tables })
 }
