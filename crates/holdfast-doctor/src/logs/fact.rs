@@ -113,20 +113,14 @@ pub struct Seen {
 /// A wait within the making of a connection.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Wait {
-    /// The line before it.
+    /// How long the thread wrote nothing, in milliseconds.
+    pub ms: i64,
+    /// The last line before it that speaks of the connection.
     pub begun: Seen,
     /// The next line of the same thread.
     pub ended: Seen,
     /// Where to, if that was said.
     pub to: Option<Endpoint>,
-}
-
-impl Wait {
-    /// How long, in milliseconds.
-    #[must_use]
-    pub fn ms(&self) -> i64 {
-        self.ended.at.since(self.begun.at)
-    }
 }
 
 /// One making of a connection, port after port.

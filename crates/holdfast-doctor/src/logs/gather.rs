@@ -1,6 +1,7 @@
 //! Reads files line by line and keeps what matters, in bounded memory. What a line says is for `format` and `decode`; what
 //! follows from several lines of one thread is for `threads`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
 
@@ -242,12 +243,12 @@ impl Gatherer {
         reading.spanned(at);
         self.note_minute(reading, at);
         let quiet = reading.threads.touch(head.thread, at, line.number);
-        if !(line.is_marked || reading.threads.is_waiting(head.thread)) {
+        if !(line.is_marked || reading.threads.is_due(head.thread, at, quiet)) {
             return;
         }
-        let text = String::from_utf8_lossy(&line.bytes[head.text..]);
+        let text = text_of(&line.bytes[head.text..]);
         let seen = reading.seen(head.thread, at, line);
-        reading.threads.settle(&seen, &mut self.gathered);
+        reading.threads.settle(&seen, quiet, &mut self.gathered);
         if line.is_marked {
             self.take(reading, head.format, &text, &seen, quiet);
         }
@@ -266,7 +267,7 @@ impl Gatherer {
         let is_outside =
             self.since.is_some_and(|since| at.ms < since) || self.until.is_some_and(|until| at.ms > until);
         if line.is_marked && !is_outside {
-            let text = String::from_utf8_lossy(line.bytes);
+            let text = text_of(line.bytes);
             let seen = reading.seen(head.thread, at, line);
             self.take(reading, head.format, &text, &seen, None);
         }
@@ -389,9 +390,14 @@ impl Reading {
     }
 }
 
+/// As text. Nearly all of it is, and checking that is much faster than mending.
+fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
 /// A line as it is quoted: cut, and as text.
 fn quote(line: &[u8]) -> String {
-    let mut text = String::from_utf8_lossy(&line[..line.len().min(QUOTE_MAX)]).into_owned();
+    let mut text = text_of(&line[..line.len().min(QUOTE_MAX)]).into_owned();
     if text.len() > QUOTE_MAX {
         let end = (0..=QUOTE_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(end);

@@ -91,9 +91,17 @@ impl Threads {
         before
     }
 
-    /// Whether the thread waits for something, so that its next line matters whatever it says.
-    pub(super) fn is_waiting(&self, thread: u64) -> bool {
-        !self.followed.is_empty() && self.followed.get(&thread).is_some_and(Followed::is_waiting)
+    /// Whether the thread waits for something and this line, so long after its line before, tells how that went. Most lines of
+    /// a thread that waits follow at once and tell nothing.
+    pub(super) fn is_due(&self, thread: u64, at: Stamp, quiet: Option<(i64, u64)>) -> bool {
+        if self.followed.is_empty() {
+            return false;
+        }
+        let Some(followed) = self.followed.get(&thread) else { return false };
+        let is_long = quiet.is_none_or(|(ms, _)| ms >= WAIT_MS);
+        followed.lookup.is_some()
+            || (followed.dial.is_some() && is_long)
+            || followed.offer.as_ref().is_some_and(|offer| at.since(offer.offered.at) >= CHATTER_MS)
     }
 
     /// The job of a thread: the one that the line names, or that it named last.
@@ -123,11 +131,12 @@ impl Threads {
     }
 
     /// The next line of a thread, whatever it says: what it waited for is over.
-    pub(super) fn settle(&mut self, seen: &Seen, gathered: &mut Gathered) {
+    pub(super) fn settle(&mut self, seen: &Seen, quiet: Option<(i64, u64)>, gathered: &mut Gathered) {
         let Some(followed) = self.followed.get_mut(&seen.thread) else { return };
         if let Some(dial) = &mut followed.dial {
-            if seen.at.since(dial.since.at) >= WAIT_MS && dial.waits.len() < WAITS_MAX {
-                dial.waits.push(Wait { begun: dial.since.clone(), ended: seen.clone(), to: dial.aimed });
+            let ms = quiet.map_or_else(|| seen.at.since(dial.since.at), |(ms, _)| ms);
+            if ms >= WAIT_MS && dial.waits.len() < WAITS_MAX {
+                dial.waits.push(Wait { ms, begun: dial.since.clone(), ended: seen.clone(), to: dial.aimed });
             }
             dial.since = seen.clone();
         }

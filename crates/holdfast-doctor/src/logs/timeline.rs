@@ -42,7 +42,7 @@ impl Timeline {
         line.add(
             clocks,
             gathered.dials.items.iter().map(|dial| {
-                let waited: i64 = dial.waits.iter().map(super::fact::Wait::ms).sum();
+                let waited: i64 = dial.waits.iter().map(|wait| wait.ms).sum();
                 let what = match (dial.reached, dial.failed) {
                     (Some((from, to)), _) => {
                         format!("connected {from} to {to} after {} of waiting", span(waited))

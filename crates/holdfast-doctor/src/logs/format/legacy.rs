@@ -7,7 +7,7 @@ use super::{Format, Head};
 #[must_use]
 pub fn head(line: &[u8]) -> Option<Head> {
     let mut scan = Scan::new(line);
-    let (hours, rest) = scan.clock()?;
+    let (hours, rest) = scan.plain_clock().or_else(|| scan.clock())?;
     scan.take(b" ")?;
     let thread = scan.thread()?;
     scan.severity()?;

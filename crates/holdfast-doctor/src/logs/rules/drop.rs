@@ -69,7 +69,7 @@ fn finding(case: &Case<'_>, (host, ip, port): Path, waits: &[(&Dial, &Wait)]) ->
     let target = ip.map_or_else(|| "a host that the log does not name".to_owned(), |ip| ip.to_string());
     let named =
         port.map_or_else(|| "a port that the log does not name".to_owned(), |port| format!("port {port}"));
-    let mut lengths: Vec<i64> = waits.iter().map(|(_, wait)| wait.ms()).collect();
+    let mut lengths: Vec<i64> = waits.iter().map(|(_, wait)| wait.ms).collect();
     lengths.sort_unstable();
     let sum: i64 = lengths.iter().sum();
     let (least, most) = (lengths.first().copied().unwrap_or(0), lengths.last().copied().unwrap_or(0));

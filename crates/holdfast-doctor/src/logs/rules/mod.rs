@@ -78,7 +78,7 @@ impl Case<'_> {
         let waits = others
             .flat_map(|dial: &Dial| &dial.waits)
             .filter(|wait| self.clocks.when(&wait.begun) >= from && self.clocks.when(&wait.begun) <= to);
-        waits.fold((0, 0), |(count, sum), wait| (count + 1, sum + wait.ms()))
+        waits.fold((0, 0), |(count, sum), wait| (count + 1, sum + wait.ms))
     }
 }
 
