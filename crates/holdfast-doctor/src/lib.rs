@@ -5,8 +5,10 @@
 //! |---|---|
 //! | [`finding`] | what was found, how bad is it, what shows it, and what is to be done? |
 //! | [`code`] | which kinds of findings are there, and what does each mean? |
+//! | [`keepalive`] | do the settings of a system notice a lost connection in time? |
 //! | [`report`] | what did an examination give as a whole, and how is it told? |
 
 pub mod code;
 pub mod finding;
+pub mod keepalive;
 pub mod report;

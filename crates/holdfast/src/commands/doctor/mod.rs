@@ -1,6 +1,7 @@
 //! `holdfast doctor`: what does the network do to backups? Needs no enrolment and no server.
 
 mod explain;
+mod keepalive;
 
 use clap::Subcommand;
 
@@ -10,6 +11,7 @@ use crate::errors::{Result, Status};
 const EXAMPLES: &str = "\
 Examples:
   holdfast doctor explain port-dropped             what a code of a finding means
+  holdfast doctor keepalive --detect 15m           do this host's TCP settings notice a loss in time?
 
 Exit status: 0 the examination was done, whatever it found; 2 the command line means nothing; 3 it could not be done.";
 
@@ -24,6 +26,7 @@ pub(crate) struct Args {
 #[derive(Subcommand, Debug)]
 enum Action {
     Explain(explain::Args),
+    Keepalive(keepalive::Args),
 }
 
 impl Args {
@@ -31,6 +34,7 @@ impl Args {
     pub(crate) fn json(&self) -> bool {
         match &self.action {
             Action::Explain(_) => false,
+            Action::Keepalive(args) => args.json,
         }
     }
 
@@ -38,6 +42,7 @@ impl Args {
     pub(crate) fn run(&self, _: &Console) -> Result<Status> {
         match &self.action {
             Action::Explain(args) => args.run(),
+            Action::Keepalive(args) => args.run(),
         }
     }
 }
