@@ -131,7 +131,10 @@ fn job(case: &Case<'_>, loss: &Loss<'_>) -> Picture {
     let lane = (loss.ending.seen.host, manager.as_str());
     let idle = end.shifted(-loss.idle_ms);
     drawing.span(lane, begin, idle, (Kind::Good, "is open; whether it is used, no line says".into()));
-    let label = format!("nothing is said on it for {}; it was lost meanwhile, and neither end was told", span(loss.idle_ms));
+    let label = format!(
+        "nothing is said on it for {}; it was lost meanwhile, and neither end was told",
+        span(loss.idle_ms)
+    );
     drawing.span(lane, idle, end, (Kind::Silent, label));
     drawing.instant(lane, end, Kind::Failure, format!("ends with status {}", loss.ending.status));
     let lane = (loss.work.host, "the work");

@@ -53,15 +53,20 @@ struct Rows<'a> {
     count: u64,
 }
 
+/// Lanes of one host stand together, whatever came between them.
 fn rows(picture: &Picture) -> Rows<'_> {
-    let mut rows = Rows { hosts: Vec::new(), lanes: Vec::new(), count: 0 };
+    let mut rows = Rows { hosts: Vec::new(), lanes: vec![0; picture.lanes.len()], count: 0 };
     for lane in &picture.lanes {
-        if rows.hosts.last().is_none_or(|(host, _)| *host != lane.host) {
-            rows.hosts.push((&lane.host, rows.count));
+        if rows.hosts.iter().any(|(host, _)| *host == lane.host) {
+            continue;
+        }
+        rows.hosts.push((&lane.host, rows.count));
+        rows.count += 1;
+        let own = picture.lanes.iter().enumerate().filter(|(_, other)| other.host == lane.host);
+        for (index, _) in own {
+            rows.lanes[index] = rows.count;
             rows.count += 1;
         }
-        rows.lanes.push(rows.count);
-        rows.count += 1;
     }
     rows
 }
@@ -199,11 +204,11 @@ mod tests {
     #[test]
     fn lanes_of_a_host_stand_under_its_name() {
         let mut picture = Picture::new(String::new(), date(2026, 3, 1).at(0, 0, 0, 0));
-        for (host, name) in [("a", "1"), ("a", "2"), ("b", "1"), ("a", "1")] {
+        for (host, name) in [("a", "1"), ("b", "1"), ("a", "2"), ("a", "1")] {
             assert!(picture.lane(host, name).is_some());
         }
         let rows = rows(&picture);
-        assert_eq!((rows.lanes, rows.count), (vec![1, 2, 4], 5));
+        assert_eq!((rows.lanes, rows.count), (vec![1, 4, 2], 5));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `holdfast doctor`: what does the network do to backups? Needs no enrolment and no server.
 
 mod explain;
+mod keepalive;
 mod logs;
 mod matrix;
 
@@ -17,6 +18,7 @@ Examples:
   holdfast doctor logs case-4711/                  what the classic system's logs say about last night
   holdfast doctor matrix                           on the primary server: who reaches whom
   holdfast doctor explain port-dropped             what a code of a finding means
+  holdfast doctor keepalive --detect 15m           do this host's TCP settings notice a loss in time?
 
 Exit status: 0 the examination was done, whatever it found; 2 the command line means nothing; 3 it could not be done.";
 
@@ -31,6 +33,7 @@ pub(crate) struct Args {
 #[derive(Subcommand, Debug)]
 enum Action {
     Explain(explain::Args),
+    Keepalive(keepalive::Args),
     Logs(logs::Args),
     Matrix(matrix::Args),
 }
@@ -40,6 +43,7 @@ impl Args {
     pub(crate) fn json(&self) -> bool {
         match &self.action {
             Action::Explain(_) => false,
+            Action::Keepalive(args) => args.json,
             Action::Logs(args) => args.json,
             Action::Matrix(args) => args.json,
         }
@@ -49,6 +53,7 @@ impl Args {
     pub(crate) fn run(&self, console: &Console) -> Result<Status> {
         match &self.action {
             Action::Explain(args) => args.run(),
+            Action::Keepalive(args) => args.run(),
             Action::Logs(args) => args.run(console),
             Action::Matrix(args) => args.run(console),
         }
