@@ -70,7 +70,7 @@ impl<'a> Drawing<'a> {
             let (begun, ended) = (case.clocks.when(&wait.begun), case.clocks.when(&wait.ended));
             if self.shows(begun) && self.shows(ended) {
                 let to = wait.to.map_or_else(String::new, |to| format!(" from {to}"));
-                let label = format!("no answer{to} for {}", span(wait.ms()));
+                let label = format!("no answer{to} for {}", span(wait.ms));
                 let lane = format!("{} connects", program(&wait.begun));
                 self.span((wait.begun.host, &lane), begun, ended, (Kind::Delay, label));
             }
