@@ -405,3 +405,15 @@ proptest! {
         prop_assert!(serde_json::to_string(&report).is_ok());
     }
 }
+
+#[test]
+fn many_findings_of_one_rule_are_counted() {
+    let mut lines = Vec::new();
+    for number in 0..50 {
+        lines.push(format!("10:{number:02}:00.000 [7.{number}] <2> bpbrm: reads"));
+        lines.push(format!("10:{number:02}:40.000 [7.{number}] <16> bpbrm readline: socket read failed: errno = 62 - Timer expired"));
+    }
+    let report = report(&[("m/bpbrm/log.010203".to_owned(), lines.join("\n"))]);
+    assert_eq!(codes(&report), ["logs-read-timeout"; 20]);
+    says(&report.findings[19], &["and 30 more findings of this rule"]);
+}

@@ -40,6 +40,11 @@ pub const CODES: &[Code] = &[
     status::CODE,
 ];
 
+/// Findings of one rule that are told: who has read so many knows what to do.
+const FINDINGS_MAX: usize = 20;
+/// Cases that a rule looks at in full.
+const CASES_MAX: usize = 200;
+
 /// All that the rules find.
 #[must_use]
 pub fn all(case: &Case<'_>) -> Vec<Finding> {
@@ -55,7 +60,15 @@ pub fn all(case: &Case<'_>) -> Vec<Finding> {
         stall::find,
         status::find,
     ] {
-        findings.extend(rule(case));
+        let mut found = rule(case);
+        let more = found.len().saturating_sub(FINDINGS_MAX);
+        found.truncate(FINDINGS_MAX);
+        if let (Some(last), true) = (found.last_mut(), more > 0) {
+            last.evidence.push(Evidence::Fact(format!(
+                "and {more} more findings of this rule; --since and --until narrow it down"
+            )));
+        }
+        findings.extend(found);
     }
     findings
 }

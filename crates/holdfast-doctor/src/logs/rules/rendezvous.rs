@@ -1,6 +1,6 @@
 //! A socket that two processes were to meet at: opened, given up, and wanted later.
 
-use super::{Case, count};
+use super::{CASES_MAX, Case, count};
 use crate::code::Code;
 use crate::finding::{Evidence, Finding, Severity};
 use crate::logs::fact::{Offer, Seen};
@@ -76,7 +76,8 @@ fn wanted<'a>(case: &Case<'a>, offer: &Offer, dropped: &Seen) -> Option<&'a Seen
 
 pub(super) fn find(case: &Case<'_>) -> Vec<Finding> {
     let late = late(case);
-    let mut findings: Vec<Finding> = late.iter().map(|one| self::finding(case, one)).collect();
+    let mut findings: Vec<Finding> =
+        late.iter().take(CASES_MAX).map(|one| self::finding(case, one)).collect();
     let is_late = |offer: &Offer| late.iter().any(|one| std::ptr::eq(one.offer, offer));
     let expired: Vec<&Offer> = case
         .gathered

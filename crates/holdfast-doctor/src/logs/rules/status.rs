@@ -61,17 +61,25 @@ pub(super) fn find(case: &Case<'_>) -> Vec<Finding> {
     for ending in case.gathered.endings.items.iter().filter(|ending| ending.status != 0) {
         kinds.entry(ending.status).or_default().push(ending);
     }
-    kinds.iter().map(|(status, endings)| finding(case, *status, endings)).collect()
+    let (late, losses) = (rendezvous::late(case), control::losses(case));
+    let known = Known { late: &late, losses: &losses };
+    kinds.iter().map(|(status, endings)| finding(case, &known, *status, endings)).collect()
 }
 
-fn finding(case: &Case<'_>, status: u32, endings: &[&Ending]) -> Finding {
+/// What other rules found.
+struct Known<'a> {
+    late: &'a [rendezvous::Late<'a>],
+    losses: &'a [control::Loss<'a>],
+}
+
+fn finding(case: &Case<'_>, known: &Known<'_>, status: u32, endings: &[&Ending]) -> Finding {
     let (meaning, cause) =
         MEANINGS.iter().find(|(code, ..)| *code == status).map_or(
             ("not one of those that come from the network", "not known here"),
             |(_, meaning, cause)| (*meaning, *cause),
         );
     let explained: Vec<&'static str> =
-        endings.iter().filter_map(|ending| explanation(case, ending)).collect();
+        endings.iter().filter_map(|ending| explanation(case, known, ending)).collect();
     let mut evidence: Vec<Evidence> = endings.iter().take(3).map(|ending| case.quote(&ending.seen)).collect();
     if endings.len() > 3 {
         evidence.push(Evidence::Fact(format!("and {} more", endings.len() - 3)));
@@ -128,19 +136,15 @@ fn finished_before(case: &Case<'_>, broken: &Ending) -> Vec<Evidence> {
 }
 
 /// The finding that a status follows from.
-fn explanation(case: &Case<'_>, ending: &Ending) -> Option<&'static str> {
+fn explanation(case: &Case<'_>, known: &Known<'_>, ending: &Ending) -> Option<&'static str> {
     let end = case.clocks.when(&ending.seen);
     let is_late = || {
-        rendezvous::late(case).iter().any(|late| {
+        known.late.iter().any(|late| {
             let after = end.since(case.clocks.when(late.wanted));
             case.clocks.is_comparable(late.wanted.host, ending.seen.host) && (0..=AFTER_MS).contains(&after)
         })
     };
-    let lost = || {
-        control::losses(case)
-            .into_iter()
-            .find(|loss| std::ptr::eq(loss.ending, ending) || loss.ending == ending)
-    };
+    let lost = || known.losses.iter().find(|loss| loss.ending == ending);
     match ending.status {
         25 if is_late() => Some(rendezvous::LATE.name),
         40 => lost().map(|loss| if loss.is_after { control::EARLY.name } else { control::LOST.name }),
