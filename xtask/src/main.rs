@@ -63,6 +63,11 @@ cargo xtask lab jobs [--full] [NAME]...
     --work DIR         trees, vaults and what is restored lie here (default: where temporary files do)
     --markdown         prints the table of docs/reliability.md at the end
 
+cargo xtask lab doctor
+    What `holdfast doctor keepalive` predicts from the client's settings, and how long its kernel takes: within 10 %.
+    --case A,B, --jobs N, --list, --markdown   as above
+    --peer FILE        this program is asked, instead of building it
+
 cargo xtask lab soak [faults] [many] [streams]
     A site for a while: jobs one after another while faults come at random times; many clients at once, and a long history;
     streams into one media server at once. Prints figures; exit status 1 if a part does not hold.

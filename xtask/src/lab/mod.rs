@@ -3,6 +3,7 @@
 
 mod case;
 mod cases;
+mod doctor;
 mod hosts;
 mod jobs;
 mod options;
@@ -29,6 +30,9 @@ const SHORT_SCALE: u32 = 5;
 pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
     if let ["jobs", rest @ ..] = words {
         return jobs::run(root, rest);
+    }
+    if let ["doctor", rest @ ..] = words {
+        return doctor::run(root, rest);
     }
     if let ["soak", rest @ ..] = words {
         return soak::run(root, rest);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use holdfast_doctor::keepalive::commands::Commands;
-use holdfast_doctor::keepalive::values::{System, Values};
+use holdfast_doctor::keepalive::values::{Origin, System, Values};
 use holdfast_doctor::keepalive::{Goals, examine, read};
 
 use crate::errors::{Failure, Result, Status};
@@ -100,11 +100,8 @@ impl Args {
             Failure::failed(format!("cannot read {from}: {error}"), "give a file that can be read, or -")
         })?;
         let values = read::read(system, &input, &from);
-        if values
-            .settings
-            .iter()
-            .all(|setting| setting.read_from.starts_with("not in ") || setting.value.is_none())
-        {
+        let is_empty = |origin| matches!(origin, Origin::Unknown | Origin::Fixed);
+        if values.settings.iter().all(|setting| is_empty(setting.origin)) {
             return Err(Failure::failed(
                 format!("{} lines of {from} name no setting of {system}", values.lines),
                 shows(system, goals),
