@@ -26,7 +26,7 @@ pub fn find(name: &str) -> Option<&'static Code> {
 }
 
 /// One list for each examination.
-const LISTS: &[&[Code]] = &[];
+const LISTS: &[&[Code]] = &[crate::connect::codes::CODES];
 
 #[cfg(test)]
 mod tests {

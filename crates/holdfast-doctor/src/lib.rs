@@ -5,8 +5,10 @@
 //! |---|---|
 //! | [`finding`] | what was found, how bad is it, what shows it, and what is to be done? |
 //! | [`code`] | which kinds of findings are there, and what does each mean? |
+//! | [`connect`] | what becomes of connections to a host, and what does that cost? |
 //! | [`report`] | what did an examination give as a whole, and how is it told? |
 
 pub mod code;
+pub mod connect;
 pub mod finding;
 pub mod report;

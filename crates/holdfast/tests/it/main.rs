@@ -5,6 +5,7 @@
 mod backup;
 mod browse;
 mod catalog;
+mod doctor_connect;
 mod keys;
 mod operators;
 mod output;
