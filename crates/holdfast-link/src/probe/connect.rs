@@ -20,6 +20,12 @@ use super::verdict::{Icmp, Verdict, of_error};
 pub const TARGETS_MAX: usize = 4096;
 /// Attempts at once.
 pub const AT_ONCE: usize = 256;
+/// The errno of a connection that has begun.
+#[cfg(target_os = "linux")]
+const IN_PROGRESS: i32 = libc::EINPROGRESS;
+/// On BSDs and macOS.
+#[cfg(not(target_os = "linux"))]
+const IN_PROGRESS: i32 = 36;
 /// Bytes of a banner.
 const BANNER_MAX: usize = 256;
 
@@ -155,7 +161,7 @@ fn begin(to: SocketAddr) -> io::Result<TcpStream> {
     let _ = super::icmp::keep(&socket, to.is_ipv6());
     match socket.connect(&to.into()) {
         Ok(()) => {}
-        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+        Err(error) if error.raw_os_error() == Some(IN_PROGRESS) => {}
         Err(error) => return Err(error),
     }
     TcpStream::from_std(socket.into())

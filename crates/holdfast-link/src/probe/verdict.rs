@@ -1,5 +1,6 @@
 //! What became of an attempt to connect: the kinds, and how they follow from what the kernel says. Asking is `connect`'s.
 
+use std::io::{Error, ErrorKind};
 use std::net::IpAddr;
 
 use serde::Serialize;
@@ -106,38 +107,24 @@ pub(super) fn icmp(is_v6: bool, message: u8, code: u8, from: Option<IpAddr>) -> 
 }
 
 /// What an attempt that failed was, from the error and the ICMP message that came with it.
-#[cfg(unix)]
-pub(super) fn of_error(error: &std::io::Error, icmp: Option<Icmp>) -> Verdict {
-    let refused = std::io::ErrorKind::ConnectionRefused;
-    let Some(icmp) = icmp else {
-        return match (error.kind(), error.raw_os_error()) {
-            (kind, _) if kind == refused => Verdict::Refused,
-            (_, Some(errno::RESET | errno::PIPE)) => Verdict::ResetAfterAccept,
-            (_, Some(errno::TIMED_OUT)) => Verdict::Dropped,
-            (_, Some(errno::HOST | errno::NET)) => Verdict::NoRoute,
-            (_, Some(errno::ACCESS | errno::PERMISSION)) => Verdict::Denied,
-            _ => Verdict::Failed { why: error.to_string() },
-        };
-    };
-    Verdict::Unreachable { icmp }
-}
-
-/// The numbers of the errors, as the system has them.
-#[cfg(target_os = "linux")]
-mod errno {
-    pub(super) const RESET: i32 = libc::ECONNRESET;
-    pub(super) const PIPE: i32 = libc::EPIPE;
-    pub(super) const TIMED_OUT: i32 = libc::ETIMEDOUT;
-    pub(super) const HOST: i32 = libc::EHOSTUNREACH;
-    pub(super) const NET: i32 = libc::ENETUNREACH;
-    pub(super) const ACCESS: i32 = libc::EACCES;
-    pub(super) const PERMISSION: i32 = libc::EPERM;
+pub(super) fn of_error(error: &Error, icmp: Option<Icmp>) -> Verdict {
+    if let Some(icmp) = icmp {
+        return Verdict::Unreachable { icmp };
+    }
+    match error.kind() {
+        ErrorKind::ConnectionRefused => Verdict::Refused,
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Verdict::ResetAfterAccept,
+        // The kernel's timer, not one of this process.
+        ErrorKind::TimedOut if error.raw_os_error().is_some() => Verdict::Dropped,
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => Verdict::NoRoute,
+        ErrorKind::PermissionDenied => Verdict::Denied,
+        _ => Verdict::Failed { why: error.to_string() },
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Error;
 
     #[test]
     fn an_error_without_icmp_is_told_by_its_number() {

@@ -40,6 +40,6 @@ fn what_means_nothing_is_refused() {
         "doctor connect db1 --preset nothing",
         "doctor connect db1 --wait 0",
     ] {
-        host.words(line).assert_status(2);
+        host.words(line).assert_code(2);
     }
 }
