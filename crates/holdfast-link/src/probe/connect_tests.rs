@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::connect::{Waits, attempt, attempt_all, resolve};
@@ -52,7 +52,8 @@ async fn who_accepts_is_told_apart_by_what_it_does() {
 #[tokio::test]
 async fn a_service_that_is_not_tls_is_open() {
     let open = against(|mut stream| async move {
-        stream.readable().await.unwrap();
+        // The beginning of the TLS hello: only then does it answer.
+        stream.read_u8().await.unwrap();
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
         std::future::pending::<()>().await;
     });
