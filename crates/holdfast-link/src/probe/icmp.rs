@@ -40,6 +40,7 @@ pub(super) fn take(socket: &impl AsFd) -> Option<Icmp> {
 
 /// Takes one message. `None`: there is none. `Some(None)`: it is not ICMP's.
 #[allow(unsafe_code)]
+#[allow(clippy::unnecessary_cast, reason = "the length has another type in musl than in glibc")]
 fn receive(socket: &impl AsFd) -> Option<Option<Icmp>> {
     #[repr(C, align(8))]
     struct Beside([u8; BESIDE]);

@@ -14,16 +14,14 @@ use tokio_rustls::TlsConnector;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::verdict::{TlsIdentity, Verdict};
+use crate::identity::verify::provider;
 
 /// Characters of a name that is shown.
 const NAME_MAX: usize = 200;
 
 /// Says hello over a connection, and tells what came of it. The caller bounds the wait.
 pub(super) async fn ask(stream: TcpStream, server: &str) -> Verdict {
-    let seen = Arc::new(Seen {
-        provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
-        leaf: Mutex::default(),
-    });
+    let seen = Arc::new(Seen { provider: provider(), leaf: Mutex::default() });
     let config = match config(&seen) {
         Ok(config) => config,
         Err(error) => return Verdict::Failed { why: error.to_string() },

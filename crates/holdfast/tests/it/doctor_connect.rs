@@ -1,6 +1,6 @@
 //! `doctor connect`: the program against sockets on loopback.
 
-use std::net::TcpListener;
+use holdfast_testkit::Silent;
 
 use crate::Host;
 
@@ -8,9 +8,9 @@ use crate::Host;
 fn open_and_refused_are_told_apart() {
     let host = Host::new();
     // Accepts by its kernel only, as a frozen process does.
-    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (open, refused) = (mute.local_addr().unwrap(), gone.local_addr().unwrap());
+    let mute = Silent::new().unwrap();
+    let gone = Silent::new().unwrap();
+    let (open, refused) = (mute.address().unwrap(), gone.address().unwrap());
     drop(gone);
     let line = format!("doctor connect {open} {refused} --json");
     let report = host.words(&line).assert_ok().json().unwrap();
