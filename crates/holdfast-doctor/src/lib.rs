@@ -5,12 +5,14 @@
 //! |---|---|
 //! | [`finding`] | what was found, how bad is it, what shows it, and what is to be done? |
 //! | [`code`] | which kinds of findings are there, and what does each mean? |
+//! | [`connect`] | what becomes of connections to a host, and what does that cost? |
 //! | [`keepalive`] | do the settings of a system notice a lost connection in time? |
 //! | [`logs`] | what do the logs of the classic system say about last night? |
 //! | [`matrix`] | who reaches whom in a site? |
 //! | [`report`] | what did an examination give as a whole, and how is it told? |
 
 pub mod code;
+pub mod connect;
 pub mod finding;
 pub mod keepalive;
 pub mod logs;

@@ -11,9 +11,11 @@ pub mod compare;
 pub mod lab;
 pub mod program;
 pub mod random;
+pub mod silent;
 pub mod tree;
 
 pub use compare::Compare;
 pub use program::{Outcome, Program, Running};
 pub use random::Random;
+pub use silent::Silent;
 pub use tree::{Content, Plan, mutate};

@@ -6,6 +6,7 @@ mod backup;
 mod browse;
 mod catalog;
 mod doctor;
+mod doctor_connect;
 mod doctor_keepalive;
 mod doctor_logs;
 mod keys;

@@ -1,5 +1,6 @@
 //! `holdfast doctor`: what does the network do to backups? Needs no enrolment and no server.
 
+mod connect;
 mod explain;
 mod keepalive;
 mod logs;
@@ -15,10 +16,11 @@ use crate::open::show;
 
 const EXAMPLES: &str = "\
 Examples:
+  holdfast doctor connect db1 --preset classic     what becomes of connections to a host's ports
+  holdfast doctor keepalive --detect 15m           do this host's TCP settings notice a loss in time?
   holdfast doctor logs case-4711/                  what the classic system's logs say about last night
   holdfast doctor matrix                           on the primary server: who reaches whom
   holdfast doctor explain port-dropped             what a code of a finding means
-  holdfast doctor keepalive --detect 15m           do this host's TCP settings notice a loss in time?
 
 Exit status: 0 the examination was done, whatever it found; 2 the command line means nothing; 3 it could not be done.";
 
@@ -32,6 +34,7 @@ pub(crate) struct Args {
 
 #[derive(Subcommand, Debug)]
 enum Action {
+    Connect(connect::Args),
     Explain(explain::Args),
     Keepalive(keepalive::Args),
     Logs(logs::Args),
@@ -42,6 +45,7 @@ impl Args {
     /// Whether it prints JSON.
     pub(crate) fn json(&self) -> bool {
         match &self.action {
+            Action::Connect(args) => args.json,
             Action::Explain(_) => false,
             Action::Keepalive(args) => args.json,
             Action::Logs(args) => args.json,
@@ -52,6 +56,7 @@ impl Args {
     /// Does it.
     pub(crate) fn run(&self, console: &Console) -> Result<Status> {
         match &self.action {
+            Action::Connect(args) => args.run(),
             Action::Explain(args) => args.run(),
             Action::Keepalive(args) => args.run(),
             Action::Logs(args) => args.run(console),

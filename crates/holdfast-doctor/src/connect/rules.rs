@@ -1,0 +1,261 @@
+//! From facts to findings: one for each address and port that is not simply open, one for each address whose ports in turn cost
+//! time.
+
+use std::net::IpAddr;
+
+use holdfast_link::probe::{Attempt, TlsIdentity, Verdict};
+
+use super::facts::{Facts, Host, told};
+use super::turn::{Cost, RENDEZVOUS, WAIT};
+use crate::finding::{Evidence, Finding, Severity};
+
+/// The findings, and what stays unknown.
+pub(super) fn findings(facts: &Facts) -> (Vec<Finding>, Vec<String>) {
+    let mut found = Vec::new();
+    let mut unknown = Vec::new();
+    for host in &facts.hosts {
+        found.extend(unresolved(host));
+        for attempt in &host.attempts {
+            found.extend(port(facts, host, attempt));
+            unknown.extend(not_known(host, attempt));
+        }
+        if facts.in_turn {
+            found.extend(in_turn(host));
+        }
+    }
+    (found, unknown)
+}
+
+fn unresolved(host: &Host) -> Option<Finding> {
+    let why = host.error.as_ref()?;
+    Some(Finding {
+        code: "name-unresolved",
+        severity: Severity::Problem,
+        title: format!("{} does not resolve on this host", host.name),
+        evidence: vec![Evidence::Fact(format!("{why}, after {:.3} s", host.resolve_seconds))],
+        cause: "The name is not known to the resolver of this host, or the resolver is not reached.".into(),
+        action: format!("compare with another host: getent ahosts {}", host.name),
+    })
+}
+
+/// What a verdict means, if it is worth a finding.
+fn port(facts: &Facts, host: &Host, attempt: &Attempt) -> Option<Finding> {
+    let (code, severity, cause) = match &attempt.verdict {
+        Verdict::Dropped => (
+            "port-dropped",
+            Severity::Problem,
+            "A firewall on the way drops the packets without an answer, or the host is down, its listen queue is full, or its \
+             answers are lost on the way back.",
+        ),
+        Verdict::Refused => (
+            "port-refused",
+            Severity::Note,
+            "Nothing listens there, or a firewall refuses with a TCP reset; it costs no time.",
+        ),
+        Verdict::Unreachable { .. } => (
+            "port-unreachable",
+            Severity::Warning,
+            "Something answers by ICMP. Linux gives up at once; Windows ignores such messages by default, so that there it \
+             waits as for a dropped port.",
+        ),
+        Verdict::NoRoute => (
+            "port-no-route",
+            Severity::Problem,
+            "This host has no route there, or the next hop does not answer.",
+        ),
+        Verdict::Denied => ("port-denied-here", Severity::Problem, "A rule of this host's own forbids it."),
+        Verdict::ResetAfterAccept | Verdict::ClosedAfterAccept => (
+            "port-ends-after-accept",
+            Severity::Warning,
+            "The service does not take this host, a proxy has no server behind it, or a firewall inspects.",
+        ),
+        Verdict::Mute => (
+            "port-mute",
+            Severity::Note,
+            "The service waits for its own protocol, or its process is frozen: the kernel accepts in its name either way.",
+        ),
+        Verdict::Speaks { .. } | Verdict::Tls { .. } | Verdict::Open | Verdict::Failed { .. } => return None,
+    };
+    Some(Finding {
+        code,
+        severity,
+        title: format!(
+            "{}: tcp port {} of {}: {}",
+            host.name,
+            attempt.to.port(),
+            attempt.to.ip(),
+            told(attempt)
+        ),
+        evidence: vec![Evidence::Fact(evidence(facts, attempt))],
+        cause: cause.into(),
+        action: action(attempt),
+    })
+}
+
+fn evidence(facts: &Facts, attempt: &Attempt) -> String {
+    let from = source(attempt.from);
+    let (to, seconds) = (attempt.to, attempt.connect_seconds);
+    match attempt.verdict {
+        Verdict::Dropped => format!(
+            "from {from} to {to}: no SYN-ACK, no RST and no ICMP in {seconds:.1} s (wait {:.1} s)",
+            facts.wait_seconds
+        ),
+        Verdict::Mute | Verdict::ResetAfterAccept | Verdict::ClosedAfterAccept => format!(
+            "from {from} to {to}: connected after {seconds:.3} s, {} after {:.3} s",
+            told(attempt),
+            attempt.seconds
+        ),
+        _ => format!("from {from} to {to}: {} after {seconds:.3} s", told(attempt)),
+    }
+}
+
+fn action(attempt: &Attempt) -> String {
+    let (from, to, port) = (source(attempt.from), attempt.to.ip(), attempt.to.port());
+    match &attempt.verdict {
+        Verdict::Dropped => format!(
+            "see that the host is up; then forward: \"Connections from {from} to {to}, tcp port {port}, are dropped without an \
+             answer. Please answer with a TCP reset instead of dropping, or allow them.\""
+        ),
+        Verdict::Unreachable { icmp } => format!(
+            "forward: \"Connections from {from} to {to}, tcp port {port}, are refused by ICMP {}{}. Please allow them, or \
+             answer with a TCP reset.\"",
+            icmp.means,
+            icmp.from.map_or_else(String::new, |sender| format!(" sent by {sender}"))
+        ),
+        Verdict::NoRoute => format!("ip route get {to}"),
+        Verdict::Denied => format!("look at this host's firewall for output to {to} tcp port {port}"),
+        Verdict::Refused => {
+            format!("start what should listen on tcp port {port} of {to}, if something should")
+        }
+        _ => format!("look on {to} at the service of tcp port {port}, and in its log for {from}"),
+    }
+}
+
+fn source(from: Option<IpAddr>) -> String {
+    from.map_or_else(|| "this host".into(), |from| from.to_string())
+}
+
+/// What trying this host's ports in turn costs, an address at a time.
+fn in_turn(host: &Host) -> Vec<Finding> {
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for attempt in &host.attempts {
+        if !addresses.contains(&attempt.to.ip()) {
+            addresses.push(attempt.to.ip());
+        }
+    }
+    addresses.into_iter().filter_map(|address| turn(host, address)).collect()
+}
+
+fn turn(host: &Host, address: IpAddr) -> Option<Finding> {
+    let attempts: Vec<_> = host.attempts.iter().filter(|attempt| attempt.to.ip() == address).collect();
+    let cost = Cost::of(&attempts);
+    let sessions = cost.sessions()?;
+    let (count, connect, session) = (cost.dropped, cost.connect(), cost.session());
+    let ends = match cost.connects {
+        Some(port) => format!("port {port} connects at last"),
+        None => "no port connects at all".into(),
+    };
+    Some(Finding {
+        code: "ports-in-turn",
+        severity: Severity::Problem,
+        title: format!("{}: trying the ports of {address} in turn costs {connect} s on every connect", host.name),
+        evidence: vec![
+            Evidence::Fact(format!("{count} dropped port(s) x {WAIT} s = {connect} s a connect; {ends}")),
+            Evidence::Fact(format!("two connects a session: 2 x {connect} s = {session} s")),
+            Evidence::Fact(format!(
+                "a rendezvous socket that waits {RENDEZVOUS} s has expired after {sessions} session(s) in a row: {sessions} x \
+                 {session} s = {} s",
+                sessions * session
+            )),
+        ],
+        cause: "A system that tries ports in turn waits for each dropped one, every time, and does not remember it.".into(),
+        action: "have the dropped ports answered with a TCP reset, or allowed: see the findings of each port".into(),
+    })
+}
+
+fn not_known(host: &Host, attempt: &Attempt) -> Option<String> {
+    let at = format!("{}: {}", host.name, attempt.to);
+    match &attempt.verdict {
+        Verdict::Failed { why } => Some(format!("{at}: what became of the attempt; the system says: {why}")),
+        Verdict::Mute => {
+            Some(format!("{at}: whether its process works; that a kernel accepts does not show it"))
+        }
+        Verdict::Tls { identity: TlsIdentity::Holdfast { name } } => Some(format!(
+            "{at}: whether it is {name} in truth; its certificate was read, not checked against a site's authority"
+        )),
+        Verdict::Tls { identity: TlsIdentity::Foreign { .. } } => Some(format!(
+            "{at}: whether its certificate is the service's own or that of something between that intercepts TLS"
+        )),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use holdfast_link::probe::Icmp;
+
+    fn attempt(port: u16, verdict: Verdict) -> Attempt {
+        Attempt {
+            to: ([10, 0, 0, 2], port).into(),
+            from: Some([10, 0, 0, 1].into()),
+            verdict,
+            errno: None,
+            connect_seconds: 10.0,
+            seconds: 10.0,
+        }
+    }
+
+    fn facts(attempts: Vec<Attempt>) -> Facts {
+        let host = Host { name: "db1".into(), resolve_seconds: 0.001, error: None, attempts };
+        Facts { wait_seconds: 10.0, in_turn: true, hosts: vec![host] }
+    }
+
+    fn codes(verdicts: &[Verdict]) -> Vec<&'static str> {
+        let attempts =
+            verdicts.iter().zip(1..).map(|(verdict, port)| attempt(port, verdict.clone())).collect();
+        findings(&facts(attempts)).0.iter().map(|finding| finding.code).collect()
+    }
+
+    #[test]
+    fn each_verdict_gives_its_finding() {
+        let icmp = Icmp { means: "host-unreachable", message: 3, code: 1, from: None };
+        let foreign = TlsIdentity::Foreign { subject: "CN=a".into(), issuer: "CN=b".into() };
+        let table: [(Verdict, &[&str]); 12] = [
+            (Verdict::Dropped, &["port-dropped", "ports-in-turn"]),
+            (Verdict::Refused, &["port-refused"]),
+            (Verdict::Unreachable { icmp }, &["port-unreachable"]),
+            (Verdict::NoRoute, &["port-no-route"]),
+            (Verdict::Denied, &["port-denied-here"]),
+            (Verdict::ResetAfterAccept, &["port-ends-after-accept"]),
+            (Verdict::ClosedAfterAccept, &["port-ends-after-accept"]),
+            (Verdict::Mute, &["port-mute"]),
+            (Verdict::Open, &[]),
+            (Verdict::Speaks { banner: "220".into() }, &[]),
+            (Verdict::Tls { identity: foreign }, &[]),
+            (Verdict::Failed { why: "odd".into() }, &[]),
+        ];
+        for (verdict, expected) in table {
+            let found = codes(std::slice::from_ref(&verdict));
+            assert_eq!(found, expected, "{verdict:?}");
+            assert!(found.iter().all(|name| crate::code::find(name).is_some()), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_dropped_port_before_the_one_that_works_costs_what_the_classic_failure_cost() {
+        let attempts = vec![attempt(1556, Verdict::Dropped), attempt(13724, Verdict::Open)];
+        let (found, _) = findings(&facts(attempts));
+        let turn = found.iter().find(|finding| finding.code == "ports-in-turn").unwrap();
+        let Evidence::Fact(sum) = &turn.evidence[2] else { panic!("{turn:?}") };
+        assert!(sum.contains("6 x 20 s = 120 s"), "{sum}");
+        let port = found.iter().find(|finding| finding.code == "port-dropped").unwrap();
+        assert!(port.action.contains("from 10.0.0.1 to 10.0.0.2, tcp port 1556"), "{}", port.action);
+    }
+
+    #[test]
+    fn a_dropped_port_after_the_one_that_works_costs_nothing_in_turn() {
+        assert_eq!(codes(&[Verdict::Open, Verdict::Dropped]), ["port-dropped"]);
+        assert_eq!(codes(&[Verdict::Refused, Verdict::Open]), ["port-refused"]);
+    }
+}
