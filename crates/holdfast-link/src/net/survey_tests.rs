@@ -77,8 +77,8 @@ async fn it_ends_in_time_with_what_there_is() {
     let (sim, authority) = (Sim::default(), Authority::create("lab", SystemTime::now()).unwrap());
     let client = start(&sim, &authority, &host(Role::Client, "web1"), "192.0.2.1");
     let wanted = (0..HOSTS_MAX + 9).map(|number| {
-        let addresses =
-            (0..ADDRESSES_MAX + 9).map(|port| SocketAddr::from(([198, 51, 100, 1], 1_000 + port as u16)));
+        let ports = (1_000..).take(ADDRESSES_MAX + 9);
+        let addresses = ports.map(|port: u16| SocketAddr::from(([198, 51, 100, 1], port)));
         let addresses: Vec<_> = addresses.collect();
         addresses.iter().for_each(|address| sim.silence(*address, true));
         (host(Role::Client, &format!("host{number}")), addresses)
