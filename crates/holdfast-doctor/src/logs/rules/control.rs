@@ -19,7 +19,7 @@ pub(super) const LOST: Code = Code {
               well, but its end cannot be reported: only the keepalive of the operating system notices, two hours later \
               by default, and the job is recorded as failed with status 40 and run again.",
     action: "Let keepalive probes be sent well before the firewall's idle timeout, on both servers: `holdfast doctor \
-             keepalive` shows what is set and what to type, `holdfast doctor idle HOST:PORT` when the firewall forgets.",
+             keepalive` shows what is set and what to type.",
 };
 
 pub(super) const EARLY: Code = Code {
