@@ -176,9 +176,9 @@ mod tests {
     fn every_rule_can_fail() {
         for rule in RULES {
             let (bad, good) = match rule.place {
-                Place::Only(owners) => ("holdfast-doctor", owners),
-                Place::Except(owners) => (owners[0], ["holdfast-doctor"].as_slice()),
-                Place::Nowhere => ("holdfast-doctor", [].as_slice()),
+                Place::Only(owners) => ("holdfast-console", owners),
+                Place::Except(owners) => (owners[0], ["holdfast-console"].as_slice()),
+                Place::Nowhere => ("holdfast-console", [].as_slice()),
             };
             for word in rule.words {
                 assert!(is_found(rule, word, bad), "{word} is not found in {bad}");

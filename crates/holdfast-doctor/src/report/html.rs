@@ -178,8 +178,7 @@ fn add(html: &mut String, text: &str) {
 }
 
 /// Nothing is fetched and nothing runs, whatever a log brought in.
-const POLICY: &str = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
-<meta name=\"viewport\" content=\"width=device-width\">";
+const POLICY: &str = include_str!("head.html");
 
 const STYLE: &str = include_str!("report.css");
 

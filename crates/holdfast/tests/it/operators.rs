@@ -251,8 +251,10 @@ fn a_command_that_waits_survives_the_death_of_the_primary_server() {
 async fn ask(port: u16, pin: &OperatorToken, head: &str) -> String {
     let places = [format!("127.0.0.1:{port}").parse().unwrap()];
     let mut stream = operator::connect(&places, pin, false).await.unwrap();
-    stream.write_all(format!("{head}host: x\r\n\r\n").as_bytes()).await.unwrap();
+    let request = format!("{head}host: x\r\n\r\n");
     let mut answer = Vec::new();
+    // What is too long is answered, and the connection closed, before all of it was read: the rest cannot be written then.
+    let _ = stream.write_all(request.as_bytes()).await;
     // It closes the connection without TLS's goodbye if there was more to read.
     let _ = stream.read_to_end(&mut answer).await;
     String::from_utf8_lossy(&answer).into_owned()
