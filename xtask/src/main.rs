@@ -65,8 +65,8 @@ cargo xtask lab jobs [--full] [NAME]...
 
 cargo xtask lab doctor
     What `holdfast doctor keepalive` predicts from the client's settings, and how long its kernel takes: within 10 %.
-    --case A,B, --jobs N, --list, --markdown   as above
-    --peer FILE        this program is asked, instead of building it
+    --case A,B, --jobs N, --list, --peer FILE, --markdown   as above
+    --holdfast FILE    this program is asked, instead of building it
 
 cargo xtask lab soak [faults] [many] [streams]
     A site for a while: jobs one after another while faults come at random times; many clients at once, and a long history;

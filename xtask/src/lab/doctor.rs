@@ -71,11 +71,15 @@ pub(super) fn run(root: &Path, words: &[&str]) -> Result<()> {
     }
     lab::tools::check()?;
     lab::remove_leftovers()?;
-    let program = match &options.peer {
+    let program = match &options.holdfast {
         Some(program) => program.clone(),
         None => build(root)?,
     };
-    let setting = Setting { scale: 1, peer: super::build(root)? };
+    let peer = match &options.peer {
+        Some(peer) => peer.clone(),
+        None => super::build(root)?,
+    };
+    let setting = Setting { scale: 1, peer };
     let outcomes = runner::side_by_side(chosen, options.jobs, |case: Case| {
         let mut row = Row::default();
         let outcome = runner::guarded(|report| play(case, &program, &setting, report, &mut row));

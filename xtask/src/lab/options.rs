@@ -14,6 +14,8 @@ pub(super) struct Options {
     pub(super) cases: Vec<String>,
     /// The program that hosts run, if it is built already.
     pub(super) peer: Option<PathBuf>,
+    /// The program whose doctor is asked, if it is built already.
+    pub(super) holdfast: Option<PathBuf>,
 }
 
 impl Options {
@@ -26,6 +28,7 @@ impl Options {
             scale: None,
             cases: Vec::new(),
             peer: None,
+            holdfast: None,
         };
         let mut rest = words.iter();
         while let Some(word) = rest.next() {
@@ -38,6 +41,7 @@ impl Options {
                 "--scale" => options.scale = Some(value()?.parse().context("--scale takes a number")?),
                 "--case" => options.cases.extend(value()?.split(',').map(str::to_owned)),
                 "--peer" => options.peer = Some(std::path::absolute(value()?)?),
+                "--holdfast" => options.holdfast = Some(std::path::absolute(value()?)?),
                 other => bail!("unknown option {other}; `cargo xtask help` lists them"),
             }
         }
