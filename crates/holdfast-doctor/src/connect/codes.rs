@@ -64,6 +64,23 @@ pub const CODES: &[Code] = &[
         "See whether the process of the service works on its host.",
     ),
     code(
+        "port-intercepted",
+        "Something else answers in the place of a host of this site",
+        "A host of the site should answer in TLS, and what came was not signed by the site's authority, came from who does not \
+         have the key, or was no TLS 1.3 of Holdfast's. A firewall that inspects TLS does that; so does another service on the \
+         port, or a host that was enrolled in another site. Hosts refuse such a peer: no session begins, and nothing is \
+         disclosed.",
+        "Ask on the host itself who answers there; if it is the right one, ask the firewall's owner to exempt the hosts from \
+         TLS inspection.",
+    ),
+    code(
+        "port-ours-flawed",
+        "A host of this site answers, but not as it should",
+        "The host has proved who it is, so that nothing stands between. But its certificate has expired, was revoked or is not \
+         valid yet, another host is known to listen there, or it does not take Holdfast's sessions; others may refuse it.",
+        "Look on the host whether its role runs and reaches the primary server, and compare the clocks.",
+    ),
+    code(
         "ports-in-turn",
         "Trying ports in turn costs time on every connect",
         "A system that tries ports one after the other, each with a wait of 10 s, loses the wait for each silently dropped one \

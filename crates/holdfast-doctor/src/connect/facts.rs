@@ -75,6 +75,13 @@ pub(super) fn told(attempt: &Attempt) -> String {
         Verdict::ClosedAfterAccept => "closed after accept".into(),
         Verdict::Speaks { banner } => format!("open, says {banner:?}"),
         Verdict::Tls { identity } => match identity {
+            TlsIdentity::Ours { name, flaw: None } => format!("open, TLS, is {name}"),
+            TlsIdentity::Ours { name, flaw: Some(flaw) } => format!("open, TLS, is {name}, but {flaw}"),
+            TlsIdentity::Intercepted { subject, expected, .. } => {
+                let subject =
+                    subject.as_deref().unwrap_or("something without a certificate that can be read");
+                format!("intercepted: {subject} answers in TLS, expected was {expected}")
+            }
             TlsIdentity::Holdfast { name } => format!("open, TLS, says it is {name}"),
             TlsIdentity::Foreign { subject, issuer } => format!("open, TLS, {subject} (issuer {issuer})"),
             TlsIdentity::Unknown { why } => format!("open, TLS, {why}"),

@@ -3,6 +3,7 @@
 
 pub mod codes;
 pub mod facts;
+mod identity;
 mod rules;
 mod turn;
 

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use holdfast_link::probe::{Attempt, TlsIdentity, Verdict};
 
 use super::facts::{Facts, Host, told};
+use super::identity;
 use super::turn::{Cost, RENDEZVOUS, WAIT};
 use crate::finding::{Evidence, Finding, Severity};
 
@@ -40,6 +41,9 @@ fn unresolved(host: &Host) -> Option<Finding> {
 
 /// What a verdict means, if it is worth a finding.
 fn port(facts: &Facts, host: &Host, attempt: &Attempt) -> Option<Finding> {
+    if let Verdict::Tls { identity } = &attempt.verdict {
+        return identity::finding(host, attempt, identity);
+    }
     let (code, severity, cause) = match &attempt.verdict {
         Verdict::Dropped => (
             "port-dropped",
@@ -131,7 +135,7 @@ fn action(attempt: &Attempt) -> String {
     }
 }
 
-fn source(from: Option<IpAddr>) -> String {
+pub(super) fn source(from: Option<IpAddr>) -> String {
     from.map_or_else(|| "this host".into(), |from| from.to_string())
 }
 
@@ -181,7 +185,7 @@ fn not_known(host: &Host, attempt: &Attempt) -> Option<String> {
             Some(format!("{at}: whether its process works; that a kernel accepts does not show it"))
         }
         Verdict::Tls { identity: TlsIdentity::Holdfast { name } } => Some(format!(
-            "{at}: whether it is {name} in truth; its certificate was read, not checked against a site's authority"
+            "{at}: whether it is {name} in truth; this host has no authority of that site to check its certificate by"
         )),
         Verdict::Tls { identity: TlsIdentity::Foreign { .. } } => Some(format!(
             "{at}: whether its certificate is the service's own or that of something between that intercepts TLS"
@@ -193,7 +197,7 @@ fn not_known(host: &Host, attempt: &Attempt) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use holdfast_link::probe::Icmp;
+    use holdfast_link::probe::{Icmp, Mismatch};
 
     fn attempt(port: u16, verdict: Verdict) -> Attempt {
         Attempt {
@@ -221,7 +225,14 @@ mod tests {
     fn each_verdict_gives_its_finding() {
         let icmp = Icmp { means: "host-unreachable", message: 3, code: 1, from: None };
         let foreign = TlsIdentity::Foreign { subject: "CN=a".into(), issuer: "CN=b".into() };
-        let table: [(Verdict, &[&str]); 12] = [
+        let intercepted = TlsIdentity::Intercepted {
+            subject: Some("CN=a".into()),
+            issuer: Some("CN=b".into()),
+            expected: "holdfast://lab/media/store1".into(),
+            why: Mismatch::NotSigned,
+        };
+        let ours = TlsIdentity::Ours { name: "holdfast://lab/media/store1".into(), flaw: None };
+        let table: [(Verdict, &[&str]); 14] = [
             (Verdict::Dropped, &["port-dropped", "ports-in-turn"]),
             (Verdict::Refused, &["port-refused"]),
             (Verdict::Unreachable { icmp }, &["port-unreachable"]),
@@ -233,6 +244,8 @@ mod tests {
             (Verdict::Open, &[]),
             (Verdict::Speaks { banner: "220".into() }, &[]),
             (Verdict::Tls { identity: foreign }, &[]),
+            (Verdict::Tls { identity: ours }, &[]),
+            (Verdict::Tls { identity: intercepted }, &["port-intercepted"]),
             (Verdict::Failed { why: "odd".into() }, &[]),
         ];
         for (verdict, expected) in table {
@@ -240,6 +253,14 @@ mod tests {
             assert_eq!(found, expected, "{verdict:?}");
             assert!(found.iter().all(|name| crate::code::find(name).is_some()), "{found:?}");
         }
+    }
+
+    #[test]
+    fn what_was_checked_is_not_said_to_be_unknown() {
+        let name = "holdfast://lab/media/store1".to_owned();
+        let unknown = |identity| findings(&facts(vec![attempt(7556, Verdict::Tls { identity })])).1.len();
+        assert_eq!(unknown(TlsIdentity::Holdfast { name: name.clone() }), 1);
+        assert_eq!(unknown(TlsIdentity::Ours { name, flaw: None }), 0);
     }
 
     #[test]

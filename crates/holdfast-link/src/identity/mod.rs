@@ -9,6 +9,7 @@
 //! | [`current`] | which credentials are shown now, when they change while the process runs? |
 //! | [`files`] | where do keys and certificates lie, and who may read them? |
 //! | [`verify`] | is this peer who it should be? |
+//! | [`issued`] | has the site's authority signed this certificate, whatever else is wrong with it? |
 //! | [`private`] | how is a file kept that is its owner's alone? |
 //! | [`pin`] | is this server the one that a token names? |
 //! | [`token`] | what does a new host need to know, in one line? |
@@ -23,6 +24,7 @@ pub mod authority;
 pub mod credentials;
 pub mod current;
 pub mod files;
+pub mod issued;
 pub mod ledger;
 pub mod name;
 pub mod operator;
@@ -40,6 +42,7 @@ pub use authority::Authority;
 pub use credentials::Credentials;
 pub use current::Current;
 pub use files::HostFiles;
+pub use issued::Issuer;
 pub use ledger::{Grant, Ledger};
 pub use name::{Identity, Role};
 pub use operator::OperatorToken;

@@ -14,6 +14,7 @@ use super::enrol;
 use super::host::{NoPlace, Place};
 use super::link::Link;
 use super::process::Settings;
+use super::remembered;
 use super::renewal::{self, Event, Renew};
 use super::this_host::Lacking;
 use crate::identity::registrar::Office;
@@ -21,6 +22,7 @@ use crate::identity::{
     Credentials, Current, Error as IdentityError, HostFiles, Identity, Revocations, Revoked, files,
     revocation,
 };
+use crate::route::Hosts;
 
 /// Far more than the places of one host take.
 const PLACES_BYTES_MAX: u64 = 64 << 10;
@@ -74,6 +76,11 @@ impl StateFiles {
 
     fn primary(&self) -> PathBuf {
         self.0.join("primary")
+    }
+
+    /// What is remembered of routes, for who only looks at it.
+    pub fn look_at_routes(&self) -> Hosts {
+        remembered::look(&self.routes(), SystemTime::now())
     }
 
     /// Where the primary server may be dialled, the preferred place first.

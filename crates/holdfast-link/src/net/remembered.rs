@@ -119,16 +119,28 @@ impl Drop for Remembered {
     }
 }
 
-fn read(path: &Path, now: SystemTime) -> Result<Hosts, Error> {
-    let unreadable = |cause| Error::Unreadable { path: path.to_owned(), cause };
+/// What a file says, for who only looks and leaves it as it is: nothing if it cannot be read or is damaged.
+pub fn look(path: &Path, now: SystemTime) -> Hosts {
+    let text = text(path).ok().flatten();
+    text.and_then(|text| Hosts::from_text(&text, now).ok()).unwrap_or_default()
+}
+
+/// The text of the file, if there is one.
+fn text(path: &Path) -> io::Result<Option<String>> {
     let file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Hosts::default()),
-        file => file.map_err(unreadable)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
     };
     let mut bytes = Vec::new();
     // One more than is taken, so that what is too long shows.
-    file.take(TEXT_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    Hosts::from_text(&String::from_utf8_lossy(&bytes), now).map_err(|why| {
+    file.take(TEXT_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+fn read(path: &Path, now: SystemTime) -> Result<Hosts, Error> {
+    let text = text(path).map_err(|cause| Error::Unreadable { path: path.to_owned(), cause })?;
+    let Some(text) = text else { return Ok(Hosts::default()) };
+    Hosts::from_text(&text, now).map_err(|why| {
         let aside = with_ending(path, "damaged");
         // One that was put aside before is replaced: there is never more than one.
         let aside = fs::rename(path, &aside).is_ok().then_some(aside);
@@ -206,6 +218,7 @@ mod tests {
         assert!(!remembered.save_if_due(start).unwrap());
         note(&mut remembered, Outcome::Refused);
         assert!(remembered.save_if_due(start).unwrap());
+        assert_eq!(look(&directory.path().join(FILE_NAME), SystemTime::now()).all().count(), 1);
         note(&mut remembered, Outcome::Silent);
         assert!(!remembered.save_if_due(start + SAVE_EVERY / 2).unwrap());
         assert_eq!(last(&directory), Some(Outcome::Refused));
@@ -238,6 +251,8 @@ mod tests {
         let directory = TempDir::new().unwrap();
         for damage in [&b"\0\0\0\0"[..], b"", &vec![b'{'; TEXT_MAX + 10]] {
             fs::write(directory.path().join(FILE_NAME), damage).unwrap();
+            // Who only looks leaves it there.
+            assert_eq!(look(&directory.path().join(FILE_NAME), SystemTime::now()).all().count(), 0);
             let (mut remembered, trouble) = load(&directory);
             let told = trouble.unwrap().to_string();
             assert!(told.contains("is damaged: it ") && told.contains("put aside as"), "{told}");

@@ -13,7 +13,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use super::tls;
+use super::expected::Expected;
+use super::tls::{self, Asked};
 use super::verdict::{Icmp, Verdict, of_error};
 
 /// Addresses times ports of one examination.
@@ -84,14 +85,18 @@ pub async fn resolve(name: &str, wait: Duration) -> (io::Result<Vec<IpAddr>>, f6
 }
 
 /// Attempts all of these at once, at most [`AT_ONCE`] of them; in their order. `name` is who is asked for in TLS.
-pub async fn attempt_all(targets: &[(SocketAddr, String)], waits: Waits) -> Vec<Attempt> {
+pub async fn attempt_all(
+    targets: &[(SocketAddr, String)],
+    waits: Waits,
+    expected: &Arc<Expected>,
+) -> Vec<Attempt> {
     let permits = Arc::new(Semaphore::new(AT_ONCE));
     let mut attempts = JoinSet::new();
     for (at, (to, name)) in targets.iter().take(TARGETS_MAX).cloned().enumerate() {
-        let permits = Arc::clone(&permits);
+        let (permits, expected) = (Arc::clone(&permits), Arc::clone(expected));
         attempts.spawn(async move {
             let _permit = permits.acquire_owned().await;
-            (at, attempt(to, &name, waits).await)
+            (at, attempt(to, &name, waits, &expected).await)
         });
     }
     let mut done = Vec::new();
@@ -103,14 +108,14 @@ pub async fn attempt_all(targets: &[(SocketAddr, String)], waits: Waits) -> Vec<
 }
 
 /// Attempts one.
-pub async fn attempt(to: SocketAddr, name: &str, waits: Waits) -> Attempt {
+pub async fn attempt(to: SocketAddr, name: &str, waits: Waits, expected: &Expected) -> Attempt {
     let begun = Instant::now();
     let reached = reach(to, waits.connect).await;
     let connect_seconds = begun.elapsed().as_secs_f64();
     let (from, verdict, errno) = match reached {
         Ok(stream) => {
             let from = stream.local_addr().ok().map(|address| address.ip());
-            let (verdict, errno) = listen(stream, name, waits).await;
+            let (verdict, errno) = listen(stream, waits, &Asked { to, name, expected }).await;
             (from, verdict, errno)
         }
         Err(Missed { verdict, errno, from }) => (from, verdict, errno),
@@ -193,13 +198,13 @@ fn queued(socket: &TcpStream) -> Option<Icmp> {
 }
 
 /// Listens to who has accepted; says a TLS hello if it is silent.
-async fn listen(mut stream: TcpStream, name: &str, waits: Waits) -> (Verdict, Option<i32>) {
+async fn listen(mut stream: TcpStream, waits: Waits, asked: &Asked<'_>) -> (Verdict, Option<i32>) {
     let mut banner = [0; BANNER_MAX];
     match timeout(waits.banner, stream.read(&mut banner)).await {
         Ok(Ok(0)) => (Verdict::ClosedAfterAccept, None),
         Ok(Ok(length)) => (Verdict::Speaks { banner: plain(&banner[..length]) }, None),
         Ok(Err(error)) => (of_error(&error, None), error.raw_os_error()),
-        Err(_) => match timeout(waits.hello, tls::ask(stream, name)).await {
+        Err(_) => match timeout(waits.hello, tls::ask(stream, asked)).await {
             Ok(verdict) => (verdict, None),
             Err(_) => (Verdict::Mute, None),
         },

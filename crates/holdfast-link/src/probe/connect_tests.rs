@@ -1,12 +1,14 @@
 //! Attempts against real sockets on loopback.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::connect::{Waits, attempt, attempt_all, resolve};
+use super::expected::Expected;
 use super::verdict::Verdict;
 
 fn waits() -> Waits {
@@ -25,7 +27,7 @@ where
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let to = listener.local_addr().unwrap();
     let server = tokio::spawn(async move { behave(listener.accept().await.unwrap().0).await });
-    let attempt = attempt(to, "localhost", waits()).await;
+    let attempt = attempt(to, "localhost", waits(), &Expected::default()).await;
     assert_eq!(attempt.from, Some(Ipv4Addr::LOCALHOST.into()));
     server.abort();
     attempt.verdict
@@ -68,7 +70,7 @@ async fn where_nothing_listens_it_is_refused_on_both_families() {
         let Ok(listener) = TcpListener::bind(address).await else { continue };
         targets.push((listener.local_addr().unwrap(), "localhost".to_owned()));
     }
-    let attempts = attempt_all(&targets, waits()).await;
+    let attempts = attempt_all(&targets, waits(), &Arc::default()).await;
     assert_eq!(attempts.len(), targets.len());
     for attempt in attempts {
         assert_eq!(

@@ -65,8 +65,28 @@ pub struct Icmp {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(tag = "whose", rename_all = "kebab-case")]
 pub enum TlsIdentity {
+    /// A host of this host's own site: the site's authority has signed its certificate, and it has the key.
+    Ours {
+        /// Its name, `holdfast://SITE/ROLE/HOST`.
+        name: String,
+        /// Why it is not as it should be all the same: a certificate that has expired, another host than is known to listen
+        /// there.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        flaw: Option<String>,
+    },
+    /// Something else answered in the place of a host of this site.
+    Intercepted {
+        /// The certificate's subject, if one came that can be read.
+        subject: Option<String>,
+        /// Its issuer.
+        issuer: Option<String>,
+        /// Who should have answered, or who should have signed.
+        expected: String,
+        /// What shows it.
+        why: Mismatch,
+    },
     /// A host of a Holdfast site, as it says itself: the certificate's name is in Holdfast's form and our protocol was agreed
-    /// on. Whether it is of this host's own site is not examined.
+    /// on. This host has no authority by which to check it.
     Holdfast {
         /// Its name, `holdfast://SITE/ROLE/HOST`.
         name: String,
@@ -83,6 +103,20 @@ pub enum TlsIdentity {
         /// Why.
         why: String,
     },
+}
+
+/// What shows that something answered in the place of a host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mismatch {
+    /// Where a host of the site is known to listen, a certificate came that the site's authority has not signed.
+    NotSigned,
+    /// The certificate names this site, and another authority has signed it.
+    NameForged,
+    /// The certificate is one of this site's, and who showed it does not have its key.
+    NoKey,
+    /// Where a host of the site is known to listen, TLS 1.3 or Holdfast's protocol was refused before a certificate came.
+    Protocol,
 }
 
 /// What an ICMP "unreachable" says (RFC 792, RFC 1812, RFC 4443).

@@ -1,8 +1,10 @@
 //! `doctor connect`: the program against sockets on loopback.
 
 use holdfast_testkit::Silent;
+use serde_json::Value;
 
 use crate::Host;
+use crate::site::{Role, Site};
 
 #[test]
 fn open_and_refused_are_told_apart() {
@@ -42,4 +44,41 @@ fn what_means_nothing_is_refused() {
     ] {
         host.words(line).assert_code(2);
     }
+}
+
+/// Who answers there in TLS, and the codes of what is found.
+#[track_caller]
+fn who(host: &Host, port: u16) -> (Value, Vec<String>) {
+    let report = host.words(&format!("doctor connect 127.0.0.1:{port} --json")).assert_ok().json().unwrap();
+    let verdict = &report["facts"]["hosts"][0]["attempts"][0]["verdict"];
+    assert_eq!(verdict["kind"], "tls", "{report}");
+    let findings = report["findings"].as_array().unwrap().iter();
+    let codes = findings.map(|finding| finding["code"].as_str().unwrap().to_owned()).collect();
+    (verdict["identity"].clone(), codes)
+}
+
+#[test]
+fn an_exchange_is_ours_to_its_site_and_intercepted_when_another_takes_its_port() {
+    let mut site = Site::new();
+    let name = "holdfast://lab/primary/primary";
+    // To itself, to a client of the site, and to a host that is not enrolled.
+    for (host, whose) in [(&site.server, "ours"), (&site.client, "ours"), (&Host::new(), "holdfast")] {
+        let (identity, codes) = who(host, site.port);
+        assert_eq!((&identity["whose"], &identity["name"]), (&Value::from(whose), &Value::from(name)));
+        assert!(codes.is_empty(), "{codes:?}");
+    }
+    site.primary.take().unwrap().kill();
+    // Another site: the client knows that its primary server listens at this port.
+    let other = Host::new();
+    other.words("primary init --site elsewhere").assert_ok();
+    let line = format!("primary run --listen 127.0.0.1:{}", site.port);
+    let (_other, _) = Role::listening(&other.program, &line);
+    let (identity, codes) = who(&site.client, site.port);
+    assert_eq!(identity["whose"], "intercepted", "{identity}");
+    assert_eq!((&identity["expected"], &identity["why"]), (&Value::from(name), &Value::from("not-signed")));
+    assert_eq!(codes, ["port-intercepted"]);
+    // It knows of nobody there; another site's host is what it says. And the doctor writes nothing.
+    let before = crate::snapshot(site.server.program.state());
+    assert_eq!(who(&site.server, site.port).0["whose"], "holdfast");
+    assert_eq!(crate::snapshot(site.server.program.state()), before);
 }

@@ -2,15 +2,18 @@
 //! `holdfast_doctor::connect`.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast_doctor::connect::examine;
 use holdfast_doctor::connect::facts::{Facts, Host, PRESETS};
+use holdfast_link::net::enrolled::StateFiles;
 use holdfast_link::probe::connect::{TARGETS_MAX, attempt_all, resolve};
-use holdfast_link::probe::{Attempt, Waits};
+use holdfast_link::probe::{Attempt, Expected, Waits};
 
 use crate::errors::{Failure, Result, Status};
 use crate::out::Out;
+use crate::state::State;
 use crate::time::parse_duration;
 
 /// Waits that are neither pointless nor endless.
@@ -121,13 +124,19 @@ impl Args {
                 format!("give hosts and ports that make at most {TARGETS_MAX}"),
             ));
         }
-        let mut attempts = attempt_all(&targets, Waits::new(self.wait)).await.into_iter();
+        let mut attempts = attempt_all(&targets, Waits::new(self.wait), &expected()).await.into_iter();
         let with = |(count, mut host): (usize, Host)| {
             host.attempts = attempts.by_ref().take(count).collect::<Vec<Attempt>>();
             host
         };
         Ok(hosts.into_iter().map(with).collect())
     }
+}
+
+/// What this host can expect of others, if it is enrolled: nothing needs that it is.
+fn expected() -> Arc<Expected> {
+    let state = State::find().ok();
+    Arc::new(state.map(|state| Expected::of_state(&StateFiles::new(state.dir()))).unwrap_or_default())
 }
 
 fn preset(name: &str) -> Result<&'static [u16]> {
