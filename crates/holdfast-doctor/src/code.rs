@@ -26,8 +26,13 @@ pub fn find(name: &str) -> Option<&'static Code> {
 }
 
 /// One list for each examination.
-const LISTS: &[&[Code]] =
-    &[crate::connect::codes::CODES, crate::keepalive::CODES, crate::logs::CODES, crate::matrix::CODES];
+const LISTS: &[&[Code]] = &[
+    crate::connect::codes::CODES,
+    crate::idle::codes::CODES,
+    crate::keepalive::CODES,
+    crate::logs::CODES,
+    crate::matrix::CODES,
+];
 
 #[cfg(test)]
 mod tests {

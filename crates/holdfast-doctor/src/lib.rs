@@ -6,6 +6,7 @@
 //! | [`finding`] | what was found, how bad is it, what shows it, and what is to be done? |
 //! | [`code`] | which kinds of findings are there, and what does each mean? |
 //! | [`connect`] | what becomes of connections to a host, and what does that cost? |
+//! | [`idle`] | after how long does a path forget a connection on which nothing is sent? |
 //! | [`keepalive`] | do the settings of a system notice a lost connection in time? |
 //! | [`logs`] | what do the logs of the classic system say about last night? |
 //! | [`matrix`] | who reaches whom in a site? |
@@ -14,6 +15,7 @@
 pub mod code;
 pub mod connect;
 pub mod finding;
+pub mod idle;
 pub mod keepalive;
 pub mod logs;
 pub mod matrix;

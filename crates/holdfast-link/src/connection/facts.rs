@@ -8,6 +8,7 @@ use std::time::Duration;
 
 /// Where the fields lie.
 mod at {
+    pub(super) const STATE: usize = 0;
     pub(super) const RETRANSMITS: usize = 2;
     pub(super) const PROBES: usize = 3;
     pub(super) const UNACKED: usize = 24;
@@ -15,8 +16,13 @@ mod at {
     pub(super) const ROUND_TRIP: usize = 68;
     pub(super) const RETRANSMITS_TOTAL: usize = 100;
     pub(super) const BYTES_ACKED: usize = 120;
+    pub(super) const SEGMENTS_SENT: usize = 136;
+    pub(super) const SEGMENTS_RECEIVED: usize = 140;
     pub(super) const NOT_SENT: usize = 144;
 }
+
+/// TCP_ESTABLISHED (include/net/tcp_states.h).
+const ESTABLISHED: u8 = 1;
 
 /// Bytes of an answer that are of use: up to the end of the last field that is read.
 pub const INFO_BYTES: usize = at::NOT_SENT + 4;
@@ -24,6 +30,8 @@ pub const INFO_BYTES: usize = at::NOT_SENT + 4;
 /// What TCP knows of a path at one moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PathFacts {
+    /// Whether the connection is established: neither end has ended it.
+    pub established: bool,
     /// Times that the oldest segment without an acknowledgement has been sent again; 0 when it is acknowledged.
     pub retransmits: u8,
     /// Probes that have had no answer: of keepalive, of a window that is closed, and of what cannot leave this host, since its
@@ -39,6 +47,8 @@ pub struct PathFacts {
     pub retransmits_total: u32,
     /// Bytes that the peer's kernel has acknowledged; whoever dialled has one more, for its SYN. Since Linux 4.1.
     pub bytes_acked: Option<u64>,
+    /// Segments that went out and came in since the connection began, empty ones too. Since Linux 4.2.
+    pub segments: Option<(u32, u32)>,
     /// Bytes that TCP has and has not sent yet. Since Linux 4.6.
     pub not_sent: Option<u32>,
 }
@@ -49,6 +59,7 @@ impl PathFacts {
     pub fn parse(info: &[u8]) -> Option<Self> {
         let millis = |at| Some(Duration::from_millis(u32_at(info, at)?.into()));
         Some(Self {
+            established: *info.get(at::STATE)? == ESTABLISHED,
             retransmits: *info.get(at::RETRANSMITS)?,
             probes: *info.get(at::PROBES)?,
             unacked: u32_at(info, at::UNACKED)?,
@@ -56,6 +67,7 @@ impl PathFacts {
             round_trip: Duration::from_micros(u32_at(info, at::ROUND_TRIP)?.into()),
             retransmits_total: u32_at(info, at::RETRANSMITS_TOTAL)?,
             bytes_acked: bytes_at(info, at::BYTES_ACKED).map(u64::from_ne_bytes),
+            segments: u32_at(info, at::SEGMENTS_SENT).zip(u32_at(info, at::SEGMENTS_RECEIVED)),
             not_sent: u32_at(info, at::NOT_SENT),
         })
     }
@@ -97,6 +109,7 @@ mod tests {
     fn info() -> Vec<u8> {
         let mut info = vec![0; 232];
         let mut put = |at: usize, bytes: &[u8]| info[at..at + bytes.len()].copy_from_slice(bytes);
+        put(at::STATE, &[ESTABLISHED]);
         put(at::RETRANSMITS, &[3]);
         put(at::PROBES, &[2]);
         put(at::UNACKED, &7u32.to_ne_bytes());
@@ -104,6 +117,8 @@ mod tests {
         put(at::ROUND_TRIP, &2_300u32.to_ne_bytes());
         put(at::RETRANSMITS_TOTAL, &11u32.to_ne_bytes());
         put(at::BYTES_ACKED, &5_000_000_000u64.to_ne_bytes());
+        put(at::SEGMENTS_SENT, &40u32.to_ne_bytes());
+        put(at::SEGMENTS_RECEIVED, &30u32.to_ne_bytes());
         put(at::NOT_SENT, &65_536u32.to_ne_bytes());
         info
     }
@@ -112,6 +127,7 @@ mod tests {
     fn each_field_is_read_where_it_lies() {
         let facts = PathFacts::parse(&info()).unwrap();
         let expected = PathFacts {
+            established: true,
             retransmits: 3,
             probes: 2,
             unacked: 7,
@@ -119,6 +135,7 @@ mod tests {
             round_trip: Duration::from_micros(2_300),
             retransmits_total: 11,
             bytes_acked: Some(5_000_000_000),
+            segments: Some((40, 30)),
             not_sent: Some(65_536),
         };
         assert_eq!(facts, expected);
@@ -137,6 +154,7 @@ mod tests {
         assert_eq!((facts.retransmits_total, facts.bytes_acked, facts.not_sent), (11, None, None));
         let facts = PathFacts::parse(&info[..128]).unwrap();
         assert_eq!((facts.bytes_acked, facts.not_sent), (Some(5_000_000_000), None));
+        assert_eq!(PathFacts::parse(&info[..140]).unwrap().segments, None);
         assert_eq!(PathFacts::parse(&info[..INFO_BYTES]), PathFacts::parse(&info));
     }
 

@@ -156,6 +156,13 @@ pub async fn connect(
     Ok((stream, held))
 }
 
+/// Makes the kernel ask the other end's kernel, now and then once an interval, whether the connection is there; it gives the
+/// connection up after so many questions without an answer. The connection must have been idle for 1 s at least; `interval` is
+/// in whole seconds, 1 to 32767, `count` 1 to 127 (tcp(7)). Fails with `Unsupported` where that cannot be asked for.
+pub fn probe_now(stream: &TcpStream, interval: Duration, count: u32) -> io::Result<()> {
+    platform::probe_now(&SockRef::from(stream), interval, count)
+}
+
 /// What TCP knows of the path. Fails with `Unsupported` where the system does not tell.
 pub fn facts(stream: &TcpStream) -> io::Result<PathFacts> {
     let mut info = [0; INFO_BYTES];

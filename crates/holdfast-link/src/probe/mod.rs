@@ -1,5 +1,5 @@
-//! Asks the network from outside, as any program could: what becomes of a connection to an address and a port? For the doctor;
-//! what the answers mean for backups is said there.
+//! Asks the network from outside, as any program could: what becomes of a connection to an address and a port, and of one on
+//! which nothing is sent for long? For the doctor; what the answers mean for backups is said there.
 //!
 //! | file | question |
 //! |---|---|
@@ -9,21 +9,28 @@
 //! | `tls` | what comes back to a TLS hello? |
 //! | [`expected`] | which hosts of this host's own site are where, and who has signed for them? |
 //! | `whose` | so who answered? |
+//! | [`idle`] | does the path still know a connection after it was idle so long? |
+//! | [`watch`] | was there a path at all meanwhile? |
 //!
-//! Contract: every wait is bounded by [`connect::Waits`], every count by [`connect::TARGETS_MAX`] and [`connect::AT_ONCE`].
-//! Nothing is sent but a TLS hello without a certificate, and only to who is silent. Any certificate is taken, to be looked at:
-//! nothing secret goes over such a connection.
+//! Contract: every wait is bounded by [`connect::Waits`] or [`idle::Patience`], every count by [`connect::TARGETS_MAX`],
+//! [`connect::AT_ONCE`] and [`watch::EVENTS_MAX`]. Nothing is sent but a TLS hello without a certificate, and only by [`connect`] to
+//! who is silent; [`idle`] lets the kernel send probes without a byte. Any certificate is taken, to be looked at: nothing secret
+//! goes over such a connection.
 
 pub mod connect;
 pub mod expected;
 #[cfg(target_os = "linux")]
 mod icmp;
+pub mod idle;
 mod tls;
 pub mod verdict;
+pub mod watch;
 mod whose;
 
 #[cfg(test)]
 mod connect_tests;
+#[cfg(test)]
+mod idle_tests;
 #[cfg(test)]
 mod tls_tests;
 

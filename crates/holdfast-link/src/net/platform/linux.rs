@@ -33,6 +33,14 @@ pub(crate) fn interval_and_count(socket: &SockRef<'_>) -> (Option<Duration>, Opt
     (socket.tcp_keepalive_interval().ok(), socket.tcp_keepalive_retries().ok())
 }
 
+/// Makes the kernel send a keepalive probe at once, and give the connection up after so many without an answer. Only on a
+/// connection that has been idle for 1 s or more; then and only then is the first probe due when TCP_KEEPIDLE is set to that.
+/// The others are set before, so that the first probe is followed by the next at the right time.
+pub(crate) fn probe_now(socket: &SockRef<'_>, interval: Duration, count: u32) -> io::Result<()> {
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_interval(interval).with_retries(count))?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(1)))
+}
+
 /// Sets TCP_USER_TIMEOUT; `None` switches it off.
 pub(crate) fn set_user_timeout(socket: &SockRef<'_>, timeout: Option<Duration>) -> io::Result<()> {
     socket.set_tcp_user_timeout(timeout)

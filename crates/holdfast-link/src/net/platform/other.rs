@@ -23,6 +23,11 @@ pub(crate) fn interval_and_count(_: &SockRef<'_>) -> (Option<Duration>, Option<u
 }
 
 /// Not there.
+pub(crate) fn probe_now(_: &SockRef<'_>, _: Duration, _: u32) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Not there.
 pub(crate) fn set_user_timeout(_: &SockRef<'_>, _: Option<Duration>) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -22,7 +22,7 @@ const MOST: Duration = Duration::from_secs(300);
 /// Hosts on one command line.
 const HOSTS_MAX: usize = 1024;
 /// The port if none is given: of the first preset, Holdfast's own.
-const DEFAULT: &[u16] = PRESETS[0].1;
+pub(super) const DEFAULT: &[u16] = PRESETS[0].1;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -148,7 +148,7 @@ fn preset(name: &str) -> Result<&'static [u16]> {
 }
 
 /// A host and its port: `db1`, `db1:22`, `10.0.0.7:22`, `fd00::7`, `[fd00::7]:22`.
-fn split(text: &str) -> Result<(String, Option<u16>)> {
+pub(super) fn split(text: &str) -> Result<(String, Option<u16>)> {
     let wrong = || {
         Failure::usage(
             format!("{text:?} is no host"),

@@ -2,6 +2,7 @@
 
 mod connect;
 mod explain;
+mod idle;
 mod keepalive;
 mod logs;
 mod matrix;
@@ -17,6 +18,7 @@ use crate::open::show;
 const EXAMPLES: &str = "\
 Examples:
   holdfast doctor connect db1 --preset classic     what becomes of connections to a host's ports
+  holdfast doctor idle db1:13782                   after how long does the path forget a connection?
   holdfast doctor keepalive --detect 15m           do this host's TCP settings notice a loss in time?
   holdfast doctor logs case-4711/                  what the classic system's logs say about last night
   holdfast doctor matrix                           on the primary server: who reaches whom
@@ -36,6 +38,7 @@ pub(crate) struct Args {
 enum Action {
     Connect(connect::Args),
     Explain(explain::Args),
+    Idle(idle::Args),
     Keepalive(keepalive::Args),
     Logs(logs::Args),
     Matrix(matrix::Args),
@@ -47,6 +50,7 @@ impl Args {
         match &self.action {
             Action::Connect(args) => args.json,
             Action::Explain(_) => false,
+            Action::Idle(args) => args.json,
             Action::Keepalive(args) => args.json,
             Action::Logs(args) => args.json,
             Action::Matrix(args) => args.json,
@@ -58,6 +62,7 @@ impl Args {
         match &self.action {
             Action::Connect(args) => args.run(),
             Action::Explain(args) => args.run(),
+            Action::Idle(args) => args.run(console),
             Action::Keepalive(args) => args.run(),
             Action::Logs(args) => args.run(console),
             Action::Matrix(args) => args.run(console),
