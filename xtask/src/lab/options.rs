@@ -11,6 +11,8 @@ pub(super) struct Options {
     pub(super) markdown: bool,
     pub(super) jobs: usize,
     pub(super) scale: Option<u32>,
+    /// How often each case of the doctor is played.
+    pub(super) runs: u32,
     pub(super) cases: Vec<String>,
     /// The program that hosts run, if it is built already.
     pub(super) peer: Option<PathBuf>,
@@ -26,6 +28,7 @@ impl Options {
             markdown: false,
             jobs: 4,
             scale: None,
+            runs: 1,
             cases: Vec::new(),
             peer: None,
             holdfast: None,
@@ -39,6 +42,7 @@ impl Options {
                 "--markdown" => options.markdown = true,
                 "--jobs" => options.jobs = value()?.parse().context("--jobs takes a number")?,
                 "--scale" => options.scale = Some(value()?.parse().context("--scale takes a number")?),
+                "--runs" => options.runs = value()?.parse().context("--runs takes a number")?,
                 "--case" => options.cases.extend(value()?.split(',').map(str::to_owned)),
                 "--peer" => options.peer = Some(std::path::absolute(value()?)?),
                 "--holdfast" => options.holdfast = Some(std::path::absolute(value()?)?),
@@ -46,6 +50,7 @@ impl Options {
             }
         }
         ensure!((1..=64).contains(&options.jobs), "--jobs is to be 1 to 64");
+        ensure!((1..=100).contains(&options.runs), "--runs is to be 1 to 100");
         ensure!(options.scale.is_none_or(|scale| (1..=10).contains(&scale)), "--scale is to be 1 to 10");
         Ok(options)
     }
@@ -65,7 +70,14 @@ mod tests {
 
     #[test]
     fn mistakes_are_said() {
-        for words in [&["--jobs"][..], &["--jobs", "0"], &["--scale", "x"], &["--scale", "100"], &["--x"]] {
+        for words in [
+            &["--jobs"][..],
+            &["--jobs", "0"],
+            &["--scale", "x"],
+            &["--scale", "100"],
+            &["--runs", "0"],
+            &["--x"],
+        ] {
             assert!(Options::parse(words).is_err(), "{words:?}");
         }
     }

@@ -3,8 +3,10 @@
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use holdfast_testkit::lab::{Host, Lab};
 use serde_json::Value;
 
 /// A command that reads a whole vault.
@@ -37,6 +39,24 @@ impl Answer {
 pub(in crate::lab) fn ask<A: AsRef<OsStr>>(program: &Path, state: &Path, words: &[A]) -> Result<Answer> {
     let mut command = Command::new("timeout");
     command.args(["--kill-after=5", LONG_SECONDS]).arg(program).args(words);
+    answer(command, state)
+}
+
+/// Runs a command on a host of a lab to its end, which must come within a time.
+pub(in crate::lab) fn ask_on(
+    lab: &Lab,
+    host: Host,
+    program: &Path,
+    state: &Path,
+    words: &[&str],
+    within: Duration,
+) -> Result<Answer> {
+    let mut command = lab.command(host, "timeout");
+    command.args(["--kill-after=5", &within.as_secs().to_string()]).arg(program).args(words);
+    answer(command, state)
+}
+
+fn answer(mut command: Command, state: &Path) -> Result<Answer> {
     command.env("HOLDFAST_STATE_DIR", state).stdin(Stdio::null());
     let output = command.output().context("starting holdfast")?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -50,9 +50,17 @@ impl Facts {
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();
-        let from = self.holds.iter().find_map(|hold| hold.from).map_or_else(String::new, |from| format!(" from {}", from.ip()));
+        let from = self
+            .holds
+            .iter()
+            .find_map(|hold| hold.from)
+            .map_or_else(String::new, |from| format!(" from {}", from.ip()));
         // Writing to a string does not fail.
-        let _ = writeln!(text, "{}: connections{from} to {}, held without a byte, then asked after:", self.host, self.to);
+        let _ = writeln!(
+            text,
+            "{}: connections{from} to {}, held without a byte, then asked after:",
+            self.host, self.to
+        );
         if let Some(name) = &self.agreed {
             let _ = writeln!(text, "({name} has agreed to keep them open and to say nothing)");
         }
@@ -69,7 +77,8 @@ impl Facts {
 /// What became of one, in words.
 fn told(hold: &Hold, watched: &Watched) -> String {
     let idle = time(hold.idle_s);
-    let unclear = if meaning(hold, watched) == Meaning::Unclear { "; but so was the path itself" } else { "" };
+    let unclear =
+        if meaning(hold, watched) == Meaning::Unclear { "; but so was the path itself" } else { "" };
     match &hold.end {
         End::Kept => "kept: a probe was answered".into(),
         End::Silent => format!("lost: no probe was answered{unclear}"),
@@ -85,7 +94,11 @@ fn told(hold: &Hold, watched: &Watched) -> String {
 /// A line for who waits: something has ended.
 #[must_use]
 pub fn progress(hold: &Hold, watched: &Watched) -> String {
-    format!("after {}: {}", time(hold.ended_s), format_args!("idle for {}, {}", time(hold.wanted_s), told(hold, watched)))
+    format!(
+        "after {}: {}",
+        time(hold.ended_s),
+        format_args!("idle for {}, {}", time(hold.wanted_s), told(hold, watched))
+    )
 }
 
 /// What happened to the path, in words.

@@ -28,7 +28,9 @@ pub(super) fn survive(kept: f64) -> Vec<String> {
     let heartbeat = if HEARTBEAT_S <= half {
         format!("Holdfast's heartbeats (every {HEARTBEAT_S:.0} s) survive it")
     } else {
-        format!("Holdfast's heartbeats (every {HEARTBEAT_S:.0} s) are not twice as frequent as is safe: its sessions will change connections often")
+        format!(
+            "Holdfast's heartbeats (every {HEARTBEAT_S:.0} s) are not twice as frequent as is safe: its sessions will change connections often"
+        )
     };
     let usual = if USUAL_S <= half {
         "keepalive as most systems have it (first probe after 2 h) survives it"
@@ -36,7 +38,10 @@ pub(super) fn survive(kept: f64) -> Vec<String> {
         "keepalive as most systems have it (first probe after 2 h) was not seen to survive it"
     };
     vec![
-        format!("safe is at most half of what was kept: a first keepalive probe, or a heartbeat, after at most {}", time(half)),
+        format!(
+            "safe is at most half of what was kept: a first keepalive probe, or a heartbeat, after at most {}",
+            time(half)
+        ),
         heartbeat,
         usual.to_owned(),
     ]

@@ -13,7 +13,8 @@ const EVIDENCE_MAX: usize = 5;
 
 /// The findings, and what stays unknown.
 pub(super) fn findings(facts: &Facts) -> (Vec<Finding>, Vec<String>) {
-    let found = [contradiction(facts), forgotten(facts), closed(facts), kept(facts), not_idle(facts), away(facts)];
+    let found =
+        [contradiction(facts), forgotten(facts), closed(facts), kept(facts), not_idle(facts), away(facts)];
     (found.into_iter().flatten().collect(), unknown(facts))
 }
 
@@ -51,7 +52,10 @@ fn forgotten(facts: &Facts) -> Option<Finding> {
     let cause = if whose.is_empty() {
         "A firewall, NAT or load balancer on the way takes connections out of its table that were idle so long.".to_owned()
     } else {
-        format!("Something on the way takes connections out of its table that were idle so long. It fits {}.", whose.join("; "))
+        format!(
+            "Something on the way takes connections out of its table that were idle so long. It fits {}.",
+            whose.join("; ")
+        )
     };
     let or_end = if how == Loss::ResetAtOnce { " The other end itself may do it too." } else { "" };
     Some(Finding {
@@ -80,7 +84,8 @@ fn forgotten(facts: &Facts) -> Option<Finding> {
 fn kept(facts: &Facts) -> Option<Finding> {
     let verdict = &facts.verdict;
     let kept = verdict.kept_s.filter(|_| verdict.lost_s.is_none())?;
-    let mut evidence = vec![fact(format!("after {} without a packet a connection was still known", time(kept)))];
+    let mut evidence =
+        vec![fact(format!("after {} without a packet a connection was still known", time(kept)))];
     evidence.extend(limits::survive(kept).into_iter().map(fact));
     Some(Finding {
         code: "idle-kept",
@@ -206,9 +211,15 @@ fn unknown(facts: &Facts) -> Vec<String> {
     }
     let unclear = facts.holds.iter().filter(|hold| meaning(hold, &facts.watched) == Meaning::Unclear).count();
     if unclear > 0 {
-        unknown.push(format!("what {unclear} connection(s) would have shown that were lost while the path was away"));
+        unknown.push(format!(
+            "what {unclear} connection(s) would have shown that were lost while the path was away"
+        ));
     }
-    let none = facts.holds.iter().filter(|hold| matches!(hold.end, End::NotConnected { .. } | End::Failed { .. })).count();
+    let none = facts
+        .holds
+        .iter()
+        .filter(|hold| matches!(hold.end, End::NotConnected { .. } | End::Failed { .. }))
+        .count();
     if none > 0 {
         unknown.push(format!("what {none} connection(s) would have shown that could not be made or held"));
     }

@@ -108,7 +108,10 @@ fn grid(longest: f64) -> Vec<f64> {
     }
     while times.len() < FIRST {
         let ratio = |at: &usize| times[at + 1] / times[*at];
-        let Some(widest) = (0..times.len() - 1).max_by(|one, other| ratio(one).total_cmp(&ratio(other))) else { break };
+        let Some(widest) = (0..times.len() - 1).max_by(|one, other| ratio(one).total_cmp(&ratio(other)))
+        else {
+            break;
+        };
         if times[widest + 1] - times[widest] <= CLOSE_S {
             break;
         }

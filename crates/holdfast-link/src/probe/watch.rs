@@ -113,7 +113,12 @@ impl Seen {
     fn silence(&mut self, now: Instant) {
         if now.saturating_duration_since(self.heard) > SILENCE {
             let from_s = seconds(self.heard - self.begun);
-            if self.watched.events.last().is_some_and(|last| last.what == What::Silence && last.from_s == from_s) {
+            if self
+                .watched
+                .events
+                .last()
+                .is_some_and(|last| last.what == What::Silence && last.from_s == from_s)
+            {
                 self.watched.events.pop();
             }
             let to_s = seconds(now - self.begun);
@@ -145,7 +150,9 @@ async fn watch(to: SocketAddr, seen: Arc<Mutex<Seen>>) {
                     seen.lock().note(what);
                 }
             }
-            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => seen.lock().note(What::Refused),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                seen.lock().note(What::Refused)
+            }
             Ok(Err(_)) | Err(_) => {}
         }
         pause = if begun.elapsed() > AGAIN_MAX { AGAIN } else { (pause * 2).min(AGAIN_MAX) };

@@ -29,6 +29,7 @@ pub mod tools;
 use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
+use std::process::Command;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -180,6 +181,13 @@ impl Lab {
     /// Runs a command on a host to its end, at most 20 s, and returns what it printed.
     pub fn exec(&self, host: Host, command: &[&str]) -> Result<String> {
         self.spaces.exec(host, command)
+    }
+
+    /// A command that will run on a host.
+    pub fn command(&self, host: Host, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.spaces.name(host), program]);
+        command
     }
 
     /// The ids of the processes that run on a host.

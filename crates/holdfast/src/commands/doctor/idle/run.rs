@@ -43,7 +43,10 @@ pub(super) async fn run(to: SocketAddr, search: &Search, console: &Console) -> D
     let first = search.begin();
     if let Some(longest) = first.first() {
         let count = first.len();
-        console.say(&format!("holding {count} connections to {to} for {} at most; Ctrl-C ends it", time(*longest)));
+        console.say(&format!(
+            "holding {count} connections to {to} for {} at most; Ctrl-C ends it",
+            time(*longest)
+        ));
     }
     run.start(&first);
     let interrupted = tokio::signal::ctrl_c();
