@@ -22,28 +22,22 @@ pub(super) fn whose(kept: f64, lost: f64) -> Vec<&'static str> {
     KNOWN.iter().filter(|(limit, _)| lies(*limit)).map(|(_, whose)| *whose).collect()
 }
 
-/// Which settings survive, if connections are kept for so many seconds: a sentence each.
-pub(super) fn survive(kept: f64) -> Vec<String> {
+/// Which settings survive, if connections are kept for so many seconds: a sentence each. `is_limit`: longer ones were seen to be
+/// lost.
+pub(super) fn survive(kept: f64, is_limit: bool) -> Vec<String> {
     let half = (kept / 2.0).floor();
-    let heartbeat = if HEARTBEAT_S <= half {
-        format!("Holdfast's heartbeats (every {HEARTBEAT_S:.0} s) survive it")
-    } else {
-        format!(
-            "Holdfast's heartbeats (every {HEARTBEAT_S:.0} s) are not twice as frequent as is safe: its sessions will change connections often"
-        )
-    };
-    let usual = if USUAL_S <= half {
-        "keepalive as most systems have it (first probe after 2 h) survives it"
-    } else {
-        "keepalive as most systems have it (first probe after 2 h) was not seen to survive it"
+    let judged = |every: f64| match (every <= half, is_limit) {
+        (true, _) => "survives it",
+        (false, true) => "does not survive it safely",
+        (false, false) => "would need longer times to be examined",
     };
     vec![
         format!(
             "safe is at most half of what was kept: a first keepalive probe, or a heartbeat, after at most {}",
             time(half)
         ),
-        heartbeat,
-        usual.to_owned(),
+        format!("Holdfast's heartbeat (every {HEARTBEAT_S:.0} s): {}", judged(HEARTBEAT_S)),
+        format!("keepalive as most systems have it (first probe after 2 h): {}", judged(USUAL_S)),
     ]
 }
 

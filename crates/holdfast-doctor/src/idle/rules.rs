@@ -47,7 +47,7 @@ fn forgotten(facts: &Facts) -> Option<Finding> {
         Loss::ResetLater => format!("after {} the first probe was answered by RST", time(lost)),
         Loss::ResetAtOnce => format!("after {} RST came, without a probe", time(lost)),
     }));
-    evidence.extend(limits::survive(kept).into_iter().map(fact));
+    evidence.extend(limits::survive(kept, true).into_iter().map(fact));
     let whose = limits::whose(kept, lost);
     let cause = if whose.is_empty() {
         "A firewall, NAT or load balancer on the way takes connections out of its table that were idle so long.".to_owned()
@@ -86,7 +86,7 @@ fn kept(facts: &Facts) -> Option<Finding> {
     let kept = verdict.kept_s.filter(|_| verdict.lost_s.is_none())?;
     let mut evidence =
         vec![fact(format!("after {} without a packet a connection was still known", time(kept)))];
-    evidence.extend(limits::survive(kept).into_iter().map(fact));
+    evidence.extend(limits::survive(kept, false).into_iter().map(fact));
     Some(Finding {
         code: "idle-kept",
         severity: Severity::Note,

@@ -15,16 +15,17 @@ pub const STAGGER_S: f64 = 0.25;
 /// On either side of the limits that are usual, so that they need no second round: 60 s, 2, 4, 5 minutes, 350 s, 10, 15, 20, 30,
 /// 60 minutes.
 const AROUND_LIMITS: &[f64] = &[
-    5.0, 20.0, 45.0, 75.0, 150.0, 270.0, 330.0, 400.0, 700.0, 1000.0, 1300.0, 2000.0, 3000.0, 3540.0, 3660.0,
+    5.0, 20.0, 45.0, 75.0, 150.0, 270.0, 330.0, 400.0, 700.0, 1000.0, 1300.0, 1760.0, 1840.0, 2500.0, 3000.0,
+    3540.0, 3660.0,
 ];
 /// The longest unless something else is asked for: a little beyond 60 minutes, the most usual limit.
 pub const LONGEST_S: f64 = 3660.0;
 /// Connections of the first round.
 const FIRST: usize = 22;
 /// Connections of a later round.
-const LATER: usize = 7;
+const LATER: usize = 16;
 /// Two times are close enough: within this share of the greater one, or so many seconds.
-const CLOSE: f64 = 0.02;
+const CLOSE: f64 = 0.03;
 const CLOSE_S: f64 = 1.0;
 /// Seconds that the end of a hold takes after its time, at most.
 const PROBING_S: f64 = 30.0;
@@ -99,7 +100,8 @@ impl Search {
     }
 }
 
-/// Times up to the longest: around the usual limits, and more where these leave wide gaps.
+/// Times up to the longest: around the usual limits, and more where these leave wide gaps. Beyond half of the longest there is no
+/// time for a second round: gaps there count for more.
 fn grid(longest: f64) -> Vec<f64> {
     let mut times: Vec<f64> = AROUND_LIMITS.iter().copied().filter(|time| *time < longest).collect();
     times.push(longest);
@@ -107,14 +109,12 @@ fn grid(longest: f64) -> Vec<f64> {
         times.insert(0, (longest / 2.0).max(2.0));
     }
     while times.len() < FIRST {
-        let ratio = |at: &usize| times[at + 1] / times[*at];
-        let Some(widest) = (0..times.len() - 1).max_by(|one, other| ratio(one).total_cmp(&ratio(other)))
-        else {
-            break;
+        let width = |at: &usize| {
+            let ratio = times[at + 1] / times[*at];
+            if times[at + 1] > longest / 2.0 { ratio.powi(3) } else { ratio }
         };
-        if times[widest + 1] - times[widest] <= CLOSE_S {
-            break;
-        }
+        let widest = (0..times.len() - 1).max_by(|one, other| width(one).total_cmp(&width(other)));
+        let Some(widest) = widest.filter(|at| times[at + 1] - times[*at] > CLOSE_S) else { break };
         let middle = round((times[widest] * times[widest + 1]).sqrt());
         times.insert(widest + 1, middle);
     }

@@ -7,4 +7,5 @@
     reason = "helpers of tests, where a panic is the report"
 )]
 
+mod idle;
 mod logs;

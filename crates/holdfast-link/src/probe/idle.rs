@@ -182,7 +182,8 @@ impl Path {
     /// Lets the kernel ask, and waits for what comes of it.
     async fn ask(&self, stream: &TcpStream, quiet: &Quiet) -> io::Result<End> {
         if segments(stream)? != quiet.segments {
-            return Ok(End::NotIdle);
+            // What came just now may have been its end.
+            return Ok(timeout(LOOK, drain(stream)).await.map_or(End::NotIdle, unasked));
         }
         socket::probe_now(stream, self.patience.interval, self.patience.probes)?;
         let until = Instant::now() + self.patience.probing() + SLACK;

@@ -7,6 +7,7 @@ mod browse;
 mod catalog;
 mod doctor;
 mod doctor_connect;
+mod doctor_idle;
 mod doctor_keepalive;
 mod doctor_logs;
 mod keys;
