@@ -90,7 +90,8 @@ async fn a_watch_hears_the_path_and_notes_what_ends_it() {
     assert_eq!(events.iter().map(|event| event.what).collect::<Vec<_>>(), [What::Reset], "{events:?}");
     drop((stream, listener));
     // The next is refused.
-    let until = |wanted: What| async {
+    let watch = &watch;
+    let until = |wanted: What| async move {
         let mut tick = tokio::time::interval(Duration::from_millis(50));
         while !watch.watched().events.iter().any(|event| event.what == wanted) {
             tick.tick().await;

@@ -150,10 +150,13 @@ async fn watch(to: SocketAddr, seen: Arc<Mutex<Seen>>) {
                     seen.lock().note(what);
                 }
             }
-            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                seen.lock().note(What::Refused)
-            }
-            Ok(Err(_)) | Err(_) => {}
+            Ok(Err(error)) => match error.kind() {
+                io::ErrorKind::ConnectionRefused => seen.lock().note(What::Refused),
+                // Made, and reset before this process looked.
+                io::ErrorKind::ConnectionReset => seen.lock().note(What::Reset),
+                _ => {}
+            },
+            Err(_) => {}
         }
         pause = if begun.elapsed() > AGAIN_MAX { AGAIN } else { (pause * 2).min(AGAIN_MAX) };
         crate::net::clock::after(pause).await;
@@ -174,7 +177,11 @@ async fn live(stream: &TcpStream, seen: &Mutex<Seen>) -> Option<What> {
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Some(What::Reset),
             Err(_) => return None,
         }
-        let facts = socket::facts(stream).ok().filter(|facts| facts.established)?;
+        let facts = socket::facts(stream).ok()?;
+        if !facts.established {
+            // It has ended since it was read: the next reading says how.
+            continue;
+        }
         let now = facts.segments.map(|(_, received)| received);
         if now != received {
             received = now;
