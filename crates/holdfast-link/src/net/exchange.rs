@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast_proto::enrol;
+use holdfast_proto::{enrol, hold as holding};
 use holdfast_proto::session::{ALPN, Close, Code, Frame};
 use rustls::server::Acceptor;
 use tokio::sync::mpsc;
@@ -18,7 +18,7 @@ use super::process::Process;
 use super::strangers::Strangers;
 pub use super::strangers::Ticket;
 use super::stream::{Accepted, AnyStream, Listener};
-use super::{admit, attach, enrol as enrolment, parking};
+use super::{admit, attach, enrol as enrolment, hold, parking};
 use crate::identity::Peer;
 use crate::route::Route;
 
@@ -27,7 +27,7 @@ pub(super) const HTTP2: &[u8] = b"h2";
 /// HTTP/1.1, as TLS names it.
 pub(super) const HTTP1: &[u8] = b"http/1.1";
 /// What is spoken here, in the order of preference. Who names nothing is taken to speak HTTP/1.1.
-pub(super) const PROTOCOLS: [&[u8]; 4] = [ALPN, enrol::ALPN, HTTP2, HTTP1];
+pub(super) const PROTOCOLS: [&[u8]; 5] = [ALPN, enrol::ALPN, holding::ALPN, HTTP2, HTTP1];
 /// What a stranger may send before he is known.
 const BYTES_MAX: u64 = 64 << 10;
 /// After an error of the listener itself, such as no more descriptors.
@@ -93,6 +93,7 @@ fn is_short(error: &std::io::Error) -> bool {
 enum Known {
     Host(Box<Greeted<AnyStream>>, SocketAddr),
     Visitor(Box<TlsStream<AnyStream>>, Option<Peer>, SocketAddr),
+    Idle(hold::Held),
 }
 
 /// From an accepted connection to somebody who is known, in one bounded time.
@@ -116,6 +117,7 @@ async fn meet(process: &Arc<Process>, accepted: Accepted, speaks: &(impl Fn() + 
                 let _ = enrolment::serve(stream, &process.registrar(), &me.revoked).await;
                 None
             }
+            Some(holding::ALPN) => hold::answer(stream, &process.holds, &me.revoked).await.ok().map(Known::Idle),
             _ => {
                 let peer = admit::peer_of(&stream, &me.revoked).ok()?;
                 Some(Known::Visitor(Box::new(stream), peer, from))
@@ -129,6 +131,10 @@ impl Known {
     async fn settle(self, process: &Arc<Process>, ticket: Ticket, visitors: &mpsc::Sender<Visitor>) {
         match self {
             Self::Host(greeted, from) => host(process, *greeted, from, ticket).await,
+            Self::Idle(held) => {
+                drop(ticket);
+                held.keep().await;
+            }
             // If nobody takes them as quickly as they come, they have to come again.
             Self::Visitor(mut stream, peer, from) => {
                 let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);

@@ -39,6 +39,7 @@ pub mod enrolled;
 pub mod exchange;
 pub mod frames;
 pub mod handle;
+pub mod hold;
 pub mod hello;
 pub mod host;
 pub mod keeper;
@@ -116,6 +117,9 @@ pub enum Phase {
     /// A request for a certificate, and the answer.
     #[error("the request for a certificate")]
     Enrol,
+    /// The question to keep a connection idle, and the answer.
+    #[error("the question to keep a connection idle")]
+    Hold,
 }
 
 /// Why there is no connection.

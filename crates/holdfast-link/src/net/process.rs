@@ -21,6 +21,7 @@ use super::clock::now;
 use super::core::{About, Core, State};
 use super::exchange;
 use super::handle::Session;
+use super::hold::Holds;
 use super::host::Host;
 use super::stream::AnyNetwork;
 use crate::connection::life::Times;
@@ -89,6 +90,7 @@ pub(super) struct Process {
     sessions: Mutex<Sessions>,
     hosts: Mutex<HashMap<Identity, Arc<Host>>>,
     connections: Mutex<HashMap<Identity, usize>>,
+    pub(super) holds: Holds,
     next_connection: AtomicU64,
     incoming: mpsc::Sender<Session>,
     /// Grows when this host's own addresses or routes change.
@@ -137,6 +139,7 @@ impl Process {
             sessions: Mutex::new(Sessions { registry, cores: HashMap::new() }),
             hosts: Mutex::new(HashMap::new()),
             connections: Mutex::new(HashMap::new()),
+            holds: Holds::default(),
             next_connection: AtomicU64::new(1),
             incoming,
             surroundings,

@@ -163,6 +163,12 @@ pub fn probe_now(stream: &TcpStream, interval: Duration, count: u32) -> io::Resu
     platform::probe_now(&SockRef::from(stream), interval, count)
 }
 
+/// Switches off what the kernel sends by itself on an idle connection.
+pub fn quieten(stream: &TcpStream) {
+    // Keepalive of a socket that is there can be switched off; one that is gone sends nothing.
+    let _ = SockRef::from(stream).set_keepalive(false);
+}
+
 /// What TCP knows of the path. Fails with `Unsupported` where the system does not tell.
 pub fn facts(stream: &TcpStream) -> io::Result<PathFacts> {
     let mut info = [0; INFO_BYTES];

@@ -43,6 +43,9 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// No more than so many bytes may come from now on, or any number. For who is not known yet.
     fn bound(&mut self, _bytes: Option<u64>) {}
 
+    /// From now on the kernel sends nothing by itself while the stream is idle.
+    fn quieten(&self) {}
+
     /// The address of this end.
     fn local(&self) -> Option<SocketAddr> {
         None

@@ -95,6 +95,10 @@ impl Stream for Connected {
         self.stream.local_addr().ok()
     }
 
+    fn quieten(&self) {
+        socket::quieten(&self.stream);
+    }
+
     fn bound(&mut self, bytes: Option<u64>) {
         self.left = bytes;
     }
