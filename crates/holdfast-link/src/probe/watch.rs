@@ -75,6 +75,8 @@ pub struct Watch {
 struct Seen {
     begun: Instant,
     heard: Instant,
+    /// The path has told how the last connection ended, and the next is not begun: nothing is asked, so nothing can be silent.
+    rests: bool,
     watched: Watched,
 }
 
@@ -82,7 +84,7 @@ impl Watch {
     /// Begins.
     #[must_use]
     pub fn begin(to: SocketAddr, begun: Instant) -> Self {
-        let seen = Seen { begun, heard: Instant::now(), watched: Watched::default() };
+        let seen = Seen { begun, heard: Instant::now(), rests: false, watched: Watched::default() };
         let seen = Arc::new(Mutex::new(seen));
         let task = tokio::spawn(watch(to, Arc::clone(&seen)));
         Self { seen, task }
@@ -111,7 +113,7 @@ impl Seen {
 
     /// Notes that nothing was heard until now, if that is so. The last silence is made longer while it lasts.
     fn silence(&mut self, now: Instant) {
-        if now.saturating_duration_since(self.heard) > SILENCE {
+        if !self.rests && now.saturating_duration_since(self.heard) > SILENCE {
             let from_s = seconds(self.heard - self.begun);
             if self
                 .watched
@@ -130,6 +132,14 @@ impl Seen {
         self.heard(Instant::now());
         let at = seconds(self.heard - self.begun);
         self.push(Event { from_s: at, to_s: at, what });
+        self.rests = true;
+    }
+
+    /// Asks again after a rest, which was no silence.
+    fn ask(&mut self) {
+        if std::mem::take(&mut self.rests) {
+            self.heard = Instant::now();
+        }
     }
 
     fn push(&mut self, event: Event) {
@@ -143,6 +153,7 @@ async fn watch(to: SocketAddr, seen: Arc<Mutex<Seen>>) {
     let mut pause = AGAIN;
     loop {
         let begun = Instant::now();
+        seen.lock().ask();
         match timeout(CONNECT, TcpStream::connect(to)).await {
             Ok(Ok(stream)) => {
                 seen.lock().heard(Instant::now());
