@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast_proto::{enrol, hold as holding};
 use holdfast_proto::session::{ALPN, Close, Code, Frame};
+use holdfast_proto::{enrol, hold as holding};
 use rustls::server::Acceptor;
 use tokio::sync::mpsc;
 use tokio::time::{timeout, timeout_at};
@@ -93,7 +93,7 @@ fn is_short(error: &std::io::Error) -> bool {
 enum Known {
     Host(Box<Greeted<AnyStream>>, SocketAddr),
     Visitor(Box<TlsStream<AnyStream>>, Option<Peer>, SocketAddr),
-    Idle(hold::Held),
+    Idle(Box<hold::Held>),
 }
 
 /// From an accepted connection to somebody who is known, in one bounded time.
@@ -117,7 +117,10 @@ async fn meet(process: &Arc<Process>, accepted: Accepted, speaks: &(impl Fn() + 
                 let _ = enrolment::serve(stream, &process.registrar(), &me.revoked).await;
                 None
             }
-            Some(holding::ALPN) => hold::answer(stream, &process.holds, &me.revoked).await.ok().map(Known::Idle),
+            Some(holding::ALPN) => {
+                let held = hold::answer(stream, &process.holds, &me.revoked).await.ok()?;
+                Some(Known::Idle(Box::new(held)))
+            }
             _ => {
                 let peer = admit::peer_of(&stream, &me.revoked).ok()?;
                 Some(Known::Visitor(Box::new(stream), peer, from))

@@ -84,7 +84,8 @@ pub(super) async fn answer(
         return refuse(stream, Answer::Binding, Error::Binding).await;
     }
     let Some(place) = holds.take(&peer.identity) else {
-        return refuse(stream, Answer::Overloaded, Error::Identity("too many connections are held".into())).await;
+        return refuse(stream, Answer::Overloaded, Error::Identity("too many connections are held".into()))
+            .await;
     };
     // First: a probe would make it a connection that is not idle.
     stream.get_ref().0.quieten();
@@ -143,7 +144,9 @@ where
     match Answer::decode(answered)? {
         Answer::Held => Ok(stream),
         Answer::Overloaded => refused("holds too many idle connections already"),
-        Answer::NotAdmitted => refused("does not take this host's certificate: it was revoked, or has expired"),
+        Answer::NotAdmitted => {
+            refused("does not take this host's certificate: it was revoked, or has expired")
+        }
         Answer::Binding => Err(Error::Binding),
     }
 }
