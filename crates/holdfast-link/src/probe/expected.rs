@@ -3,8 +3,10 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
-use crate::identity::{Identity, Issuer, Revocations, Revoked};
+use super::door::Door;
+use crate::identity::{Credentials, Identity, Issuer, Revocations, Revoked};
 use crate::net::enrolled::StateFiles;
 use crate::net::host::Place;
 use crate::route::Route;
@@ -13,6 +15,8 @@ use crate::route::Route;
 #[derive(Debug, Default)]
 pub struct Expected {
     issuer: Option<Issuer>,
+    /// By what this host shows who it is, and whom it must not believe.
+    own: Option<(Arc<Credentials>, Revoked)>,
     addresses: HashMap<(IpAddr, u16), Vec<Identity>>,
     names: HashMap<(String, u16), Vec<Identity>>,
 }
@@ -29,6 +33,9 @@ impl Expected {
         let _ = Revocations::open(site, authority, Some(&files.revocations()), &revoked);
         let Ok(issuer) = Issuer::new(authority, site, &revoked) else { return Self::default() };
         let mut expected = Self::by(issuer);
+        let credentials = Arc::new(credentials);
+        expected.own = Some((Arc::clone(&credentials), revoked));
+        let site = credentials.identity().site();
         if let Ok(primary) = Identity::primary(site) {
             for place in state.places().unwrap_or_default() {
                 expected.add(place, primary.clone());
@@ -63,6 +70,20 @@ impl Expected {
         }
     }
 
+    /// Whether this host is enrolled, so that it can show who it is.
+    #[must_use]
+    pub fn is_enrolled(&self) -> bool {
+        self.own.is_some()
+    }
+
+    /// How this host opens connections to be held to a host of its site; `None` if it is of none, or that is no such host.
+    #[must_use]
+    pub fn door_to(&self, host: &str) -> Option<Door> {
+        let (credentials, revoked) = self.own.as_ref()?;
+        let host = host.parse::<Identity>().ok()?;
+        Some(Door::agreed(Arc::clone(credentials), revoked.clone(), host))
+    }
+
     pub(super) fn issuer(&self) -> Option<&Issuer> {
         self.issuer.as_ref()
     }
@@ -92,7 +113,7 @@ mod tests {
 
     use super::*;
     use crate::identity::credentials::HostKey;
-    use crate::identity::{Authority, Credentials, Role};
+    use crate::identity::{Authority, Role};
     use crate::net::remembered::{FILE_NAME, Remembered};
     use crate::route::Outcome;
 

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::door::Door;
 use crate::net::socket;
 
 /// How long each step may take.
@@ -105,10 +106,12 @@ pub enum End {
 }
 
 /// An examination of one address and port.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Path {
     /// Where to.
     pub to: SocketAddr,
+    /// How connections are opened.
+    pub door: Door,
     /// When the examination began.
     pub begun: Instant,
     /// How long each step may take.
@@ -135,16 +138,16 @@ impl Path {
     pub async fn hold(&self, wanted: Duration) -> Hold {
         let wanted = wanted.max(HOLD_MIN);
         let at_once = |end| self.ended(wanted, None, None, end);
-        let stream = match timeout(self.patience.connect, TcpStream::connect(self.to)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return at_once(End::NotConnected { why: error.to_string() }),
-            Err(_) => return at_once(End::NotConnected { why: "no answer".into() }),
-        };
-        self.hold_on(&stream, wanted).await
+        // It must stay for as long as it is asked after, too.
+        let needed = wanted + self.patience.quiet_max + self.patience.probing() + SLACK;
+        match self.door.open(self.to, self.patience.connect, needed).await {
+            Ok(opened) => self.hold_on(opened.tcp(), wanted).await,
+            Err(error) => at_once(End::NotConnected { why: error.to_string() }),
+        }
     }
 
     /// The same on a connection that is there already. It is quiet when nothing has gone over it for a while.
-    pub async fn hold_on(&self, stream: &TcpStream, wanted: Duration) -> Hold {
+    async fn hold_on(&self, stream: &TcpStream, wanted: Duration) -> Hold {
         let from = stream.local_addr().ok();
         let quiet = match self.until_quiet(stream).await {
             Ok(quiet) => quiet,

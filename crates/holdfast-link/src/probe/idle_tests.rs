@@ -7,6 +7,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
+use super::door::Door;
 use super::idle::{End, HOLD_MIN, Hold, Path, Patience, reach};
 use super::watch::{Watch, What};
 
@@ -24,7 +25,7 @@ where
 }
 
 fn path(to: SocketAddr) -> Path {
-    Path { to, begun: Instant::now(), patience: Patience::default() }
+    Path { to, door: Door::default(), begun: Instant::now(), patience: Patience::default() }
 }
 
 async fn wait_for_the_end(stream: &TcpStream) {
@@ -80,7 +81,7 @@ async fn where_nobody_listens_there_is_nothing_to_hold() {
 async fn a_watch_hears_the_path_and_notes_what_ends_it() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let to = listener.local_addr().unwrap();
-    let watch = Watch::begin(to, Instant::now());
+    let watch = Watch::begin(to, Instant::now(), Door::default());
     let (stream, _) = listener.accept().await.unwrap();
     stream.set_zero_linger().unwrap();
     drop(stream);

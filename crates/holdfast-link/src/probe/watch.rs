@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
+use super::door::Door;
 use super::idle::seconds;
 use crate::net::socket;
 
@@ -27,6 +28,8 @@ const LOOK: Duration = Duration::from_millis(200);
 const SILENCE: Duration = Duration::from_secs(3);
 /// For a connection.
 const CONNECT: Duration = Duration::from_secs(5);
+/// For which one is asked for, where the other end agrees to keep it.
+const LASTS: Duration = Duration::from_secs(24 * 3600);
 /// Before the next one. It doubles up to the longest if connections do not last.
 const AGAIN: Duration = Duration::from_secs(1);
 const AGAIN_MAX: Duration = Duration::from_secs(10);
@@ -83,10 +86,10 @@ struct Seen {
 impl Watch {
     /// Begins.
     #[must_use]
-    pub fn begin(to: SocketAddr, begun: Instant) -> Self {
+    pub fn begin(to: SocketAddr, begun: Instant, door: Door) -> Self {
         let seen = Seen { begun, heard: Instant::now(), rests: false, watched: Watched::default() };
         let seen = Arc::new(Mutex::new(seen));
-        let task = tokio::spawn(watch(to, Arc::clone(&seen)));
+        let task = tokio::spawn(watch(to, door, Arc::clone(&seen)));
         Self { seen, task }
     }
 
@@ -149,25 +152,24 @@ impl Seen {
     }
 }
 
-async fn watch(to: SocketAddr, seen: Arc<Mutex<Seen>>) {
+async fn watch(to: SocketAddr, door: Door, seen: Arc<Mutex<Seen>>) {
     let mut pause = AGAIN;
     loop {
         let begun = Instant::now();
         seen.lock().ask();
-        match timeout(CONNECT, TcpStream::connect(to)).await {
-            Ok(Ok(stream)) => {
+        match door.open(to, CONNECT, LASTS).await {
+            Ok(opened) => {
                 seen.lock().heard(Instant::now());
-                if let Some(what) = live(&stream, &seen).await {
+                if let Some(what) = live(opened.tcp(), &seen).await {
                     seen.lock().note(what);
                 }
             }
-            Ok(Err(error)) => match error.kind() {
+            Err(error) => match error.kind() {
                 io::ErrorKind::ConnectionRefused => seen.lock().note(What::Refused),
                 // Made, and reset before this process looked.
                 io::ErrorKind::ConnectionReset => seen.lock().note(What::Reset),
                 _ => {}
             },
-            Err(_) => {}
         }
         pause = if begun.elapsed() > AGAIN_MAX { AGAIN } else { (pause * 2).min(AGAIN_MAX) };
         crate::net::clock::after(pause).await;

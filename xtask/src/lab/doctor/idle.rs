@@ -22,6 +22,10 @@ const WIDTH_S: f64 = 2.0;
 /// The exchange ends a stranger's connection after 5 s (docs/protocol.md, section 8).
 const STRANGER_S: f64 = 5.0;
 
+/// The router forgets the exchange's connections after so many seconds; longer than a stranger's last.
+const ENROLLED_S: u64 = 8;
+const ENROLLED_F: f64 = 8.0;
+
 /// What is done to idle connections.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Does {
@@ -31,6 +35,8 @@ enum Does {
     Frozen,
     /// Closed by the service.
     Closes,
+    /// Forgotten silently, and the far end is a host of the site that has agreed to keep them.
+    Enrolled,
     /// Kept, but the cable is cut while the path is asked.
     Away,
 }
@@ -51,6 +57,7 @@ pub(super) fn cases() -> Vec<Case> {
         Does::Forgets(20, Then::Reset),
         Does::Frozen,
         Does::Closes,
+        Does::Enrolled,
         Does::Away,
     ];
     all.into_iter().flat_map(|does| [false, true].map(|is_v6| Case { does, is_v6 })).collect()
@@ -63,6 +70,7 @@ impl Case {
             Does::Forgets(after, Then::Reset) => format!("{after}-reset"),
             Does::Frozen => "frozen".into(),
             Does::Closes => "closed".into(),
+            Does::Enrolled => "enrolled".into(),
             Does::Away => "away".into(),
         };
         format!("idle-{does}-{}", if self.is_v6 { "v6" } else { "v4" })
@@ -78,6 +86,9 @@ impl Case {
             }
             Does::Frozen => "idle connections are kept, the service is frozen".into(),
             Does::Closes => "the service closes idle connections after 5 s".into(),
+            Does::Enrolled => format!(
+                "idle connections of the exchange are forgotten silently after {ENROLLED_S} s, asked by an enrolled host"
+            ),
             Does::Away => "idle connections are kept, the path is away when they are asked after".into(),
         };
         format!("{does}; {}", if self.is_v6 { "IPv6" } else { "IPv4" })
@@ -105,6 +116,15 @@ fn once(case: Case, with: &With, report: &mut Report) -> Result<String> {
         // Without its state directory the client is a stranger.
         let to = at(case.address(), EXCHANGE);
         let told = with.doctor(&site.lab, nowhere.path(), &words(&to, "--longest", "12s"), ENDS)?;
+        return judge(case, &told, report);
+    }
+    if case.does == Does::Enrolled {
+        let site = Site::forgetting(with, Duration::from_secs(ENROLLED_S))?;
+        site.lab.forget(EXCHANGE, Then::Silence)?;
+        let to = at(case.address(), EXCHANGE);
+        let told = with.doctor(&site.lab, &site.client(), &words(&to, "--longest", "12s"), ENDS)?;
+        let agreed = told["facts"]["agreed"].as_str();
+        report.must(agreed == Some("holdfast://lab/primary/primary"), || format!("agreed is {agreed:?}"));
         return judge(case, &told, report);
     }
     let forgets_s = if let Does::Forgets(after, _) = case.does { u64::from(after) } else { 3600 };
@@ -151,7 +171,7 @@ fn judge(case: Case, told: &Value, report: &mut Report) -> Result<String> {
     let seconds = |key: &str| verdict[key].as_f64();
     let (kept, lost) = (seconds("kept_s"), seconds("lost_s"));
     let expected: &[&str] = match case.does {
-        Does::Forgets(_, Then::Silence) => &["idle-forgotten"],
+        Does::Forgets(_, Then::Silence) | Does::Enrolled => &["idle-forgotten"],
         Does::Forgets(_, Then::Reset) => &["idle-forgotten-reset"],
         Does::Frozen => &["idle-kept"],
         Does::Closes => &["idle-closed", "idle-kept"],
@@ -159,9 +179,9 @@ fn judge(case: Case, told: &Value, report: &mut Report) -> Result<String> {
     };
     report.must(codes == expected, || format!("it said {codes:?}: {verdict}, {}", told["facts"]["holds"]));
     match case.does {
-        Does::Forgets(after, _) => {
+        Does::Forgets(..) | Does::Enrolled => {
             let (kept, lost) = kept.zip(lost).with_context(|| format!("the verdict is {verdict}"))?;
-            let after = f64::from(after);
+            let after = if let Does::Forgets(after, _) = case.does { f64::from(after) } else { ENROLLED_F };
             report.must(kept <= after + OFF_S && lost >= after - OFF_S && lost - kept <= WIDTH_S, || {
                 format!("kept {kept} s, lost after {lost} s")
             });

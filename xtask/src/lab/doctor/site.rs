@@ -16,7 +16,7 @@ use super::With;
 pub(super) const PORT: u16 = 7556;
 /// That of the other site.
 const OTHER: u16 = 7600;
-/// The router forgets nothing here.
+/// The router forgets nothing in this time.
 const LONG: Duration = Duration::from_secs(3600);
 
 /// The site. Processes go before the network does, and both before the directory.
@@ -29,8 +29,13 @@ pub(super) struct Site {
 impl Site {
     /// Both sites are there, with the same name, and the client is enrolled in the first; it does not run.
     pub(super) fn begin(with: &With) -> Result<Self> {
+        Self::forgetting(with, LONG)
+    }
+
+    /// The same, where the router can be told to forget what is idle for so long.
+    pub(super) fn forgetting(with: &With, after: Duration) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("doctor-").tempdir()?;
-        let lab = Lab::create(LONG)?;
+        let lab = Lab::create(after)?;
         let own = serve(&lab, with, &dir.path().join("own"), PORT)?;
         let other = serve(&lab, with, &dir.path().join("other"), OTHER)?;
         let site = Self { _servers: [own, other], lab, dir };

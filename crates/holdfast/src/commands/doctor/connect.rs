@@ -134,7 +134,7 @@ impl Args {
 }
 
 /// What this host can expect of others, if it is enrolled: nothing needs that it is.
-fn expected() -> Arc<Expected> {
+pub(super) fn expected() -> Arc<Expected> {
     let state = State::find().ok();
     Arc::new(state.map(|state| Expected::of_state(&StateFiles::new(state.dir()))).unwrap_or_default())
 }

@@ -9,11 +9,13 @@ use std::time::Duration;
 use holdfast_doctor::idle::examine;
 use holdfast_doctor::idle::facts::Facts;
 use holdfast_doctor::idle::search::{AT_ONCE, LONGEST_S, Search};
-use holdfast_doctor::idle::verdict::Verdict;
-use holdfast_link::probe::connect::resolve;
+use holdfast_doctor::idle::verdict::Verdict as Limits;
+use holdfast_link::probe::connect::{attempt, resolve};
+use holdfast_link::probe::door::Door;
 use holdfast_link::probe::idle::{HOLD_MIN, Patience, reach};
+use holdfast_link::probe::{TlsIdentity, Verdict, Waits};
 
-use super::connect::{DEFAULT, split};
+use super::connect::{DEFAULT, expected, split};
 use crate::console::Console;
 use crate::errors::{Failure, Result, Status};
 use crate::out::Out;
@@ -102,7 +104,16 @@ impl Args {
 
 async fn examined(host: &str, port: u16, search: &Search, console: &Console) -> Result<Facts> {
     let (to, others) = address(host, port).await?;
-    let done = run::run(to, search, console).await;
+    let (door, agreed) = match ours(to, host).await {
+        Ok(Some((door, name))) => (door, Some(name)),
+        Ok(None) => (Door::default(), None),
+        Err(why) => {
+            console.say(&format!("{to} is a host of this site, but agrees to hold no connection: {why}"));
+            console.say("holding connections as a stranger: it may close them soon");
+            (Door::default(), None)
+        }
+    };
+    let done = run::run(to, door, search, console).await;
     let longest_s = match search {
         Search::UpTo(longest) => *longest,
         Search::Given(times) => times.iter().copied().fold(0.0, f64::max),
@@ -111,16 +122,33 @@ async fn examined(host: &str, port: u16, search: &Search, console: &Console) -> 
         host: host.to_owned(),
         to,
         others,
-        agreed: None,
+        agreed,
         longest_s,
         searched: matches!(search, Search::UpTo(_)),
         probing_s: Patience::default().probing().as_secs_f64(),
         holds: done.holds,
         unfinished_s: done.unfinished_s,
         watched: done.watched,
-        verdict: Verdict::default(),
+        verdict: Limits::default(),
     };
     Ok(facts.judged())
+}
+
+/// How a host of this host's own site is asked to keep connections, and its name, if that is who answers there; or why it keeps
+/// none.
+async fn ours(to: SocketAddr, host: &str) -> std::result::Result<Option<(Door, String)>, String> {
+    let expected = expected();
+    if !expected.is_enrolled() {
+        return Ok(None);
+    }
+    let attempt = attempt(to, host, Waits::new(WAIT), &expected).await;
+    let Verdict::Tls { identity: TlsIdentity::Ours { name, flaw: None } } = attempt.verdict else {
+        return Ok(None);
+    };
+    let Some(door) = expected.door_to(&name) else { return Ok(None) };
+    // One that is not held: whether it would be.
+    door.open(to, WAIT, HOLD_MIN).await.map_err(|error| error.to_string())?;
+    Ok(Some((door, name)))
 }
 
 /// The first address that connects, and the others.

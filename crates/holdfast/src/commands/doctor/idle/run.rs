@@ -6,6 +6,7 @@ use std::time::Duration;
 use holdfast_doctor::idle::facts::{progress, time};
 use holdfast_doctor::idle::search::{STAGGER_S, Search};
 use holdfast_link::net::clock::after;
+use holdfast_link::probe::door::Door;
 use holdfast_link::probe::idle::{Hold, Path, Patience};
 use holdfast_link::probe::watch::{Watch, Watched};
 use tokio::task::{AbortHandle, JoinSet};
@@ -30,12 +31,12 @@ struct Run<'a> {
 }
 
 /// Holds connections to this address.
-pub(super) async fn run(to: SocketAddr, search: &Search, console: &Console) -> Done {
+pub(super) async fn run(to: SocketAddr, door: Door, search: &Search, console: &Console) -> Done {
     let begun = Instant::now();
     let mut run = Run {
-        path: Path { to, begun, patience: Patience::default() },
         search,
-        watch: Watch::begin(to, begun),
+        watch: Watch::begin(to, begun, door.clone()),
+        path: Path { to, door, begun, patience: Patience::default() },
         tasks: JoinSet::new(),
         held: Vec::new(),
         holds: Vec::new(),
@@ -71,7 +72,7 @@ impl Run<'_> {
     fn start(&mut self, times: &[f64]) {
         let mut delay = Duration::ZERO;
         for wanted in times {
-            let (path, wait) = (self.path, Duration::from_secs_f64(*wanted));
+            let (path, wait) = (self.path.clone(), Duration::from_secs_f64(*wanted));
             let handle = self.tasks.spawn(async move {
                 after(delay).await;
                 path.hold(wait).await
