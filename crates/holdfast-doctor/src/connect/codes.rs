@@ -57,6 +57,14 @@ pub const CODES: &[Code] = &[
         "Look at the log of the service for this host's address; if it has none, at what stands between.",
     ),
     code(
+        "port-ends-at-hello",
+        "A connection ends upon a TLS hello",
+        "TCP connects and nothing is said; to a TLS hello the other end answers with a reset or an end, without a byte. Services \
+         that are no TLS do so, and it means nothing there. Where TLS should answer, a firewall that inspects connections may \
+         have ended it.",
+        "If a service should answer in TLS there: ask on its host, and the firewall's owner. Otherwise nothing.",
+    ),
+    code(
         "port-mute",
         "A port accepts and says nothing",
         "The kernel accepts, and no byte came, nor to a TLS hello. Some services wait for their own protocol's first message; \

@@ -19,9 +19,21 @@ pub struct Facts {
     /// Seconds that an attempt was waited for.
     pub wait_seconds: f64,
     /// Whether the ports are those that one system tries in turn until one connects.
-    pub in_turn: bool,
+    pub in_turn: InTurn,
     /// The hosts.
     pub hosts: Vec<Host>,
+}
+
+/// Whether ports are tried in turn until one connects.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InTurn {
+    /// The system whose ports they are does so.
+    Yes,
+    /// The user gave a list: nobody has said who tries them, and how.
+    Perhaps,
+    /// No.
+    No,
 }
 
 /// A host.
@@ -87,6 +99,9 @@ pub(super) fn told(attempt: &Attempt) -> String {
             TlsIdentity::Unknown { why } => format!("open, TLS, {why}"),
         },
         Verdict::Open => "open, not TLS".into(),
+        Verdict::EndsAtHello { reset, .. } => {
+            format!("open, but {} upon a TLS hello", if *reset { "reset" } else { "closed" })
+        }
         Verdict::Mute => "open, but says nothing, nor to a TLS hello".into(),
         Verdict::Failed { why } => format!("failed: {why}{errno}"),
     }
@@ -96,9 +111,13 @@ pub(super) fn told(attempt: &Attempt) -> String {
 pub(super) fn connects(verdict: &Verdict) -> bool {
     use Verdict as V;
     match verdict {
-        V::Speaks { .. } | V::Tls { .. } | V::Open | V::Mute | V::ResetAfterAccept | V::ClosedAfterAccept => {
-            true
-        }
+        V::Speaks { .. }
+        | V::Tls { .. }
+        | V::Open
+        | V::EndsAtHello { .. }
+        | V::Mute
+        | V::ResetAfterAccept
+        | V::ClosedAfterAccept => true,
         V::Refused | V::Unreachable { .. } | V::Dropped | V::NoRoute | V::Denied | V::Failed { .. } => false,
     }
 }

@@ -3,12 +3,16 @@
 
 use std::net::IpAddr;
 
-use holdfast_link::probe::{Attempt, TlsIdentity, Verdict};
+use holdfast_link::probe::{Attempt, Icmp, TlsIdentity, Verdict};
 
-use super::facts::{Facts, Host, told};
+use super::facts::{Facts, Host, InTurn, told};
 use super::identity;
 use super::turn::{Cost, RENDEZVOUS, WAIT};
 use crate::finding::{Evidence, Finding, Severity};
+
+/// Seconds of waiting after which silence is no single lost packet: kernels send a SYN again after 1 s or 3 s, and some ICMP comes
+/// late (RFC 4861, section 7.2.2: three neighbour solicitations, a second apart).
+const SURE: f64 = 3.0;
 
 /// The findings, and what stays unknown.
 pub(super) fn findings(facts: &Facts) -> (Vec<Finding>, Vec<String>) {
@@ -20,8 +24,8 @@ pub(super) fn findings(facts: &Facts) -> (Vec<Finding>, Vec<String>) {
             found.extend(port(facts, host, attempt));
             unknown.extend(not_known(host, attempt));
         }
-        if facts.in_turn {
-            found.extend(in_turn(host));
+        if facts.in_turn != InTurn::No {
+            found.extend(in_turn(host, facts.in_turn));
         }
     }
     (found, unknown)
@@ -45,6 +49,11 @@ fn port(facts: &Facts, host: &Host, attempt: &Attempt) -> Option<Finding> {
         return identity::finding(host, attempt, identity);
     }
     let (code, severity, cause) = match &attempt.verdict {
+        Verdict::Dropped if facts.wait_seconds < SURE => (
+            "port-dropped",
+            Severity::Warning,
+            "The wait is so short that one lost packet looks the same: it would have been sent again later.",
+        ),
         Verdict::Dropped => (
             "port-dropped",
             Severity::Problem,
@@ -55,6 +64,11 @@ fn port(facts: &Facts, host: &Host, attempt: &Attempt) -> Option<Finding> {
             "port-refused",
             Severity::Note,
             "Nothing listens there, or a firewall refuses with a TCP reset; it costs no time.",
+        ),
+        Verdict::Unreachable { icmp } if is_own(attempt, *icmp) => (
+            "port-denied-here",
+            Severity::Problem,
+            "A rule of this host's own forbids it: the message came from this host.",
         ),
         Verdict::Unreachable { .. } => (
             "port-unreachable",
@@ -72,6 +86,17 @@ fn port(facts: &Facts, host: &Host, attempt: &Attempt) -> Option<Finding> {
             "port-ends-after-accept",
             Severity::Warning,
             "The service does not take this host, a proxy has no server behind it, or a firewall inspects.",
+        ),
+        Verdict::EndsAtHello { expected: Some(_), .. } => (
+            "port-ends-at-hello",
+            Severity::Problem,
+            "A host of this site is known to listen there, and takes TLS: a firewall that inspects may have ended it, or another \
+             service has taken the port, or the host takes no more strangers just now.",
+        ),
+        Verdict::EndsAtHello { .. } => (
+            "port-ends-at-hello",
+            Severity::Note,
+            "A service that is no TLS may do so; so does a firewall that lets connections begin and then looks into them.",
         ),
         Verdict::Mute => (
             "port-mute",
@@ -92,34 +117,43 @@ fn port(facts: &Facts, host: &Host, attempt: &Attempt) -> Option<Finding> {
         ),
         evidence: vec![Evidence::Fact(evidence(facts, attempt))],
         cause: cause.into(),
-        action: action(attempt),
+        action: action(attempt, facts.wait_seconds),
     })
 }
 
 fn evidence(facts: &Facts, attempt: &Attempt) -> String {
     let from = source(attempt.from);
     let (to, seconds) = (attempt.to, attempt.connect_seconds);
-    match attempt.verdict {
+    match &attempt.verdict {
         Verdict::Dropped => format!(
             "from {from} to {to}: no SYN-ACK, no RST and no ICMP in {seconds:.1} s (wait {:.1} s)",
             facts.wait_seconds
         ),
-        Verdict::Mute | Verdict::ResetAfterAccept | Verdict::ClosedAfterAccept => format!(
-            "from {from} to {to}: connected after {seconds:.3} s, {} after {:.3} s",
+        Verdict::Mute
+        | Verdict::EndsAtHello { .. }
+        | Verdict::ResetAfterAccept
+        | Verdict::ClosedAfterAccept => format!(
+            "from {from} to {to}: connected after {seconds:.3} s, {} after {:.3} s{}",
             told(attempt),
-            attempt.seconds
+            attempt.seconds,
+            match &attempt.verdict {
+                Verdict::EndsAtHello { expected: Some(expected), .. } => format!("; expected: {expected}"),
+                _ => String::new(),
+            }
         ),
         _ => format!("from {from} to {to}: {} after {seconds:.3} s", told(attempt)),
     }
 }
 
-fn action(attempt: &Attempt) -> String {
+fn action(attempt: &Attempt, wait: f64) -> String {
     let (from, to, port) = (source(attempt.from), attempt.to.ip(), attempt.to.port());
     match &attempt.verdict {
+        Verdict::Dropped if wait < SURE => "try again with --wait 10s".into(),
         Verdict::Dropped => format!(
             "see that the host is up; then forward: \"Connections from {from} to {to}, tcp port {port}, are dropped without an \
              answer. Please answer with a TCP reset instead of dropping, or allow them.\""
         ),
+        Verdict::Unreachable { icmp } if is_own(attempt, *icmp) => here(to, port),
         Verdict::Unreachable { icmp } => format!(
             "forward: \"Connections from {from} to {to}, tcp port {port}, are refused by ICMP {}{}. Please allow them, or \
              answer with a TCP reset.\"",
@@ -127,7 +161,7 @@ fn action(attempt: &Attempt) -> String {
             icmp.from.map_or_else(String::new, |sender| format!(" sent by {sender}"))
         ),
         Verdict::NoRoute => format!("ip route get {to}"),
-        Verdict::Denied => format!("look at this host's firewall for output to {to} tcp port {port}"),
+        Verdict::Denied => here(to, port),
         Verdict::Refused => {
             format!("start what should listen on tcp port {port} of {to}, if something should")
         }
@@ -135,22 +169,33 @@ fn action(attempt: &Attempt) -> String {
     }
 }
 
+fn here(to: IpAddr, port: u16) -> String {
+    format!("look at this host's firewall for output to {to} tcp port {port}")
+}
+
+/// Whether an ICMP message came from this host itself.
+fn is_own(attempt: &Attempt, icmp: Icmp) -> bool {
+    icmp.from.is_some_and(|sender| sender.is_loopback() || Some(sender) == attempt.from)
+        && attempt.from != Some(attempt.to.ip())
+        && !attempt.to.ip().is_loopback()
+}
+
 pub(super) fn source(from: Option<IpAddr>) -> String {
     from.map_or_else(|| "this host".into(), |from| from.to_string())
 }
 
 /// What trying this host's ports in turn costs, an address at a time.
-fn in_turn(host: &Host) -> Vec<Finding> {
+fn in_turn(host: &Host, who: InTurn) -> Vec<Finding> {
     let mut addresses: Vec<IpAddr> = Vec::new();
     for attempt in &host.attempts {
         if !addresses.contains(&attempt.to.ip()) {
             addresses.push(attempt.to.ip());
         }
     }
-    addresses.into_iter().filter_map(|address| turn(host, address)).collect()
+    addresses.into_iter().filter_map(|address| turn(host, address, who)).collect()
 }
 
-fn turn(host: &Host, address: IpAddr) -> Option<Finding> {
+fn turn(host: &Host, address: IpAddr, who: InTurn) -> Option<Finding> {
     let attempts: Vec<_> = host.attempts.iter().filter(|attempt| attempt.to.ip() == address).collect();
     let cost = Cost::of(&attempts);
     let sessions = cost.sessions()?;
@@ -159,10 +204,15 @@ fn turn(host: &Host, address: IpAddr) -> Option<Finding> {
         Some(port) => format!("port {port} connects at last"),
         None => "no port connects at all".into(),
     };
+    let (severity, costs) =
+        if who == InTurn::Yes { (Severity::Problem, "costs") } else { (Severity::Note, "would cost") };
     Some(Finding {
         code: "ports-in-turn",
-        severity: Severity::Problem,
-        title: format!("{}: trying the ports of {address} in turn costs {connect} s on every connect", host.name),
+        severity,
+        title: format!(
+            "{}: trying the ports of {address} in turn {costs} {connect} s on every connect",
+            host.name
+        ),
         evidence: vec![
             Evidence::Fact(format!("{count} dropped port(s) x {WAIT} s = {connect} s a connect; {ends}")),
             Evidence::Fact(format!("two connects a session: 2 x {connect} s = {session} s")),
@@ -197,7 +247,7 @@ fn not_known(host: &Host, attempt: &Attempt) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use holdfast_link::probe::{Icmp, Mismatch};
+    use holdfast_link::probe::Mismatch;
 
     fn attempt(port: u16, verdict: Verdict) -> Attempt {
         Attempt {
@@ -212,7 +262,7 @@ mod tests {
 
     fn facts(attempts: Vec<Attempt>) -> Facts {
         let host = Host { name: "db1".into(), resolve_seconds: 0.001, error: None, attempts };
-        Facts { wait_seconds: 10.0, in_turn: true, hosts: vec![host] }
+        Facts { wait_seconds: 10.0, in_turn: InTurn::Yes, hosts: vec![host] }
     }
 
     fn codes(verdicts: &[Verdict]) -> Vec<&'static str> {
@@ -232,7 +282,7 @@ mod tests {
             why: Mismatch::NotSigned,
         };
         let ours = TlsIdentity::Ours { name: "holdfast://lab/media/store1".into(), flaw: None };
-        let table: [(Verdict, &[&str]); 14] = [
+        let table: [(Verdict, &[&str]); 16] = [
             (Verdict::Dropped, &["port-dropped", "ports-in-turn"]),
             (Verdict::Refused, &["port-refused"]),
             (Verdict::Unreachable { icmp }, &["port-unreachable"]),
@@ -242,6 +292,8 @@ mod tests {
             (Verdict::ClosedAfterAccept, &["port-ends-after-accept"]),
             (Verdict::Mute, &["port-mute"]),
             (Verdict::Open, &[]),
+            (Verdict::EndsAtHello { reset: true, expected: None }, &["port-ends-at-hello"]),
+            (Verdict::EndsAtHello { reset: false, expected: Some("x".into()) }, &["port-ends-at-hello"]),
             (Verdict::Speaks { banner: "220".into() }, &[]),
             (Verdict::Tls { identity: foreign }, &[]),
             (Verdict::Tls { identity: ours }, &[]),
@@ -278,5 +330,43 @@ mod tests {
     fn a_dropped_port_after_the_one_that_works_costs_nothing_in_turn() {
         assert_eq!(codes(&[Verdict::Open, Verdict::Dropped]), ["port-dropped"]);
         assert_eq!(codes(&[Verdict::Refused, Verdict::Open]), ["port-refused"]);
+    }
+
+    #[test]
+    fn a_list_of_ports_is_no_system_that_tries_them_in_turn() {
+        let mut facts = facts(vec![attempt(22, Verdict::Dropped), attempt(7556, Verdict::Open)]);
+        let severity = |facts: &Facts| {
+            findings(facts)
+                .0
+                .iter()
+                .find(|finding| finding.code == "ports-in-turn")
+                .map(|found| found.severity)
+        };
+        assert_eq!(severity(&facts), Some(Severity::Problem));
+        facts.in_turn = InTurn::Perhaps;
+        assert_eq!(severity(&facts), Some(Severity::Note));
+        facts.in_turn = InTurn::No;
+        assert_eq!(severity(&facts), None);
+    }
+
+    #[test]
+    fn silence_in_a_short_wait_may_be_one_lost_packet() {
+        let mut facts = facts(vec![attempt(1556, Verdict::Dropped)]);
+        facts.wait_seconds = 2.9;
+        let (found, _) = findings(&facts);
+        assert_eq!((found[0].code, found[0].severity), ("port-dropped", Severity::Warning));
+        assert!(!found[0].action.contains("forward"), "{}", found[0].action);
+    }
+
+    #[test]
+    fn what_this_host_itself_says_by_icmp_is_not_the_networks() {
+        let icmp = |from: [u8; 4]| Verdict::Unreachable {
+            icmp: Icmp { means: "port-unreachable", message: 3, code: 3, from: Some(from.into()) },
+        };
+        // The attempt is from 10.0.0.1 to 10.0.0.2.
+        assert!(codes(&[icmp([10, 0, 0, 1])]).contains(&"port-denied-here"));
+        assert!(codes(&[icmp([127, 0, 0, 1])]).contains(&"port-denied-here"));
+        assert!(codes(&[icmp([10, 0, 0, 254])]).contains(&"port-unreachable"));
+        assert!(codes(&[icmp([10, 0, 0, 2])]).contains(&"port-unreachable"));
     }
 }

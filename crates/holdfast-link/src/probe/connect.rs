@@ -21,6 +21,8 @@ use super::verdict::{Icmp, Verdict, of_error};
 pub const TARGETS_MAX: usize = 4096;
 /// Attempts at once.
 pub const AT_ONCE: usize = 256;
+/// Names that are resolved at once; each blocks a thread of the process.
+pub const RESOLVED_AT_ONCE: usize = 32;
 /// The errno of a connection that has begun.
 #[cfg(target_os = "linux")]
 const IN_PROGRESS: i32 = libc::EINPROGRESS;
@@ -84,27 +86,43 @@ pub async fn resolve(name: &str, wait: Duration) -> (io::Result<Vec<IpAddr>>, f6
     (result, begun.elapsed().as_secs_f64())
 }
 
+/// The same of many names, at most [`RESOLVED_AT_ONCE`] at a time; in their order.
+pub async fn resolve_all(names: Vec<String>, wait: Duration) -> Vec<(io::Result<Vec<IpAddr>>, f64)> {
+    in_order(names, RESOLVED_AT_ONCE, move |name| async move { resolve(&name, wait).await }).await
+}
+
+/// Does this with each, at most so many at a time. The results are in the order of what was given.
+async fn in_order<T, R, F>(all: Vec<T>, at_once: usize, each: impl Fn(T) -> F) -> Vec<R>
+where
+    R: Send + 'static,
+    F: Future<Output = R> + Send + 'static,
+{
+    let permits = Arc::new(Semaphore::new(at_once));
+    let mut tasks = JoinSet::new();
+    for (at, one) in all.into_iter().enumerate() {
+        let (permits, task) = (Arc::clone(&permits), each(one));
+        tasks.spawn(async move {
+            let _permit = permits.acquire_owned().await;
+            (at, task.await)
+        });
+    }
+    let mut done = tasks.join_all().await;
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
 /// Attempts all of these at once, at most [`AT_ONCE`] of them; in their order. `name` is who is asked for in TLS.
 pub async fn attempt_all(
     targets: &[(SocketAddr, String)],
     waits: Waits,
     expected: &Arc<Expected>,
 ) -> Vec<Attempt> {
-    let permits = Arc::new(Semaphore::new(AT_ONCE));
-    let mut attempts = JoinSet::new();
-    for (at, (to, name)) in targets.iter().take(TARGETS_MAX).cloned().enumerate() {
-        let (permits, expected) = (Arc::clone(&permits), Arc::clone(expected));
-        attempts.spawn(async move {
-            let _permit = permits.acquire_owned().await;
-            (at, attempt(to, &name, waits, &expected).await)
-        });
-    }
-    let mut done = Vec::new();
-    while let Some(result) = attempts.join_next().await {
-        done.extend(result);
-    }
-    done.sort_by_key(|(at, _)| *at);
-    done.into_iter().map(|(_, attempt)| attempt).collect()
+    let targets = targets.iter().take(TARGETS_MAX).cloned().collect();
+    in_order(targets, AT_ONCE, |(to, name): (SocketAddr, String)| {
+        let expected = Arc::clone(expected);
+        async move { attempt(to, &name, waits, &expected).await }
+    })
+    .await
 }
 
 /// Attempts one.

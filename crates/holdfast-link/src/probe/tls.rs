@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::expected::Expected;
-use super::verdict::{TlsIdentity, Verdict};
+use super::verdict::{TlsIdentity, Verdict, of_error};
 use super::whose::{self, Shown};
 use crate::identity::verify::provider;
 
@@ -49,9 +49,22 @@ pub(super) async fn ask(stream: TcpStream, asked: &Asked<'_>) -> Verdict {
     let identity = match (shown, &result) {
         (Some(shown), _) => Some(whose::of_certificate(&shown, ended, asked, SystemTime::now())),
         (None, Ok(_)) => Some(TlsIdentity::Unknown { why: "no certificate".into() }),
-        (None, Err(error)) => of_tls(error).and_then(|error| whose::of_error(error, asked)),
+        (None, Err(error)) => match of_tls(error) {
+            Some(error) => whose::of_error(error, asked),
+            None => return ended_by(error, asked),
+        },
     };
     identity.map_or(Verdict::Open, |identity| Verdict::Tls { identity })
+}
+
+/// What it means that the connection ended before anything came.
+fn ended_by(error: &io::Error, asked: &Asked<'_>) -> Verdict {
+    let reset = match error.kind() {
+        io::ErrorKind::UnexpectedEof => false,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => true,
+        _ => return of_error(error, None),
+    };
+    Verdict::EndsAtHello { reset, expected: whose::expected(asked) }
 }
 
 fn of_tls(error: &io::Error) -> Option<&rustls::Error> {

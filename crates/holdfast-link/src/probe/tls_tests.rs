@@ -88,9 +88,13 @@ async fn listener() -> (TcpListener, SocketAddr) {
     (listener, at)
 }
 
-async fn asked(to: SocketAddr, expected: &Expected) -> TlsIdentity {
+async fn verdict(to: SocketAddr, expected: &Expected) -> Verdict {
     let stream = TcpStream::connect(to).await.unwrap();
-    match ask(stream, &Asked { to, name: "db1", expected }).await {
+    ask(stream, &Asked { to, name: "db1", expected }).await
+}
+
+async fn asked(to: SocketAddr, expected: &Expected) -> TlsIdentity {
+    match verdict(to, expected).await {
         Verdict::Tls { identity } => identity,
         other => panic!("{other:?}"),
     }
@@ -290,4 +294,45 @@ async fn nobody_is_shown_a_certificate_or_told_anything() {
         asked(at, &expecting(&lab, Some((at, "store1")))).await;
         assert_eq!(serving.await.unwrap(), (None, Vec::new()));
     }
+}
+
+#[tokio::test]
+async fn who_ends_the_connection_at_our_hello_is_told_from_who_answers_something_else() {
+    let lab = authority("lab");
+    for reset in [false, true] {
+        let (listener, at) = listener().await;
+        let serving = tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                if reset {
+                    let _ = stream.readable().await;
+                    stream.set_zero_linger().unwrap();
+                } else {
+                    // Nothing stays unread, which would make it a reset.
+                    let _ = stream.read(&mut [0; 8192]).await;
+                }
+            }
+        });
+        let nobody = verdict(at, &expecting(&lab, None)).await;
+        assert_eq!(nobody, Verdict::EndsAtHello { reset, expected: None });
+        let known = verdict(at, &expecting(&lab, Some((at, "store1")))).await;
+        assert_eq!(known, Verdict::EndsAtHello { reset, expected: Some(STORE.into()) });
+        serving.abort();
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_tls_at_all_is_open_but_where_our_host_should_be() {
+    let lab = authority("lab");
+    let (listener, at) = listener().await;
+    let serving = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 8192]).await;
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        }
+    });
+    assert_eq!(verdict(at, &expecting(&lab, None)).await, Verdict::Open);
+    let known = asked(at, &expecting(&lab, Some((at, "store1")))).await;
+    assert_eq!(intercepted(&known), (Mismatch::Protocol, STORE, None));
+    serving.abort();
 }

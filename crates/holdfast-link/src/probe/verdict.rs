@@ -36,8 +36,17 @@ pub enum Verdict {
         /// Who it says it is.
         identity: TlsIdentity,
     },
-    /// It accepts, and to a TLS hello it says something else, or ends the connection: a service that is not TLS.
+    /// It accepts, and to a TLS hello it says something else: a service that is not TLS.
     Open,
+    /// It accepts, and ends the connection upon a TLS hello, without a byte: a service that is not TLS, or something that looks
+    /// into connections.
+    EndsAtHello {
+        /// By RST; else by FIN.
+        reset: bool,
+        /// Which hosts of this host's own site are known to listen there: they would not.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expected: Option<String>,
+    },
     /// It accepts, and says nothing, nor to a TLS hello.
     Mute,
     /// Something else went wrong, as the system says it.

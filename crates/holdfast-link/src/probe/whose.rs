@@ -93,13 +93,22 @@ pub(super) fn of_error(error: &Error, asked: &Asked<'_>) -> Option<TlsIdentity> 
             (format!("it refused TLS 1.3 with the alert {alert:?}"), never_ours)
         }
         Error::PeerIncompatible(why) => (format!("it cannot TLS 1.3: {why:?}"), true),
+        // What is no TLS at all is no identity, but where a host of ours should be.
+        Error::InvalidMessage(_) => {
+            return expected(asked).map(|expected| intercepted(None, expected, Mismatch::Protocol));
+        }
         _ => return None,
     };
-    let known = asked.expected.hosts_at(asked.to, asked.name);
-    if never_ours && !known.is_empty() {
-        return Some(intercepted(None, list(&known), Mismatch::Protocol));
+    match expected(asked) {
+        Some(expected) if never_ours => Some(intercepted(None, expected, Mismatch::Protocol)),
+        _ => Some(TlsIdentity::Unknown { why }),
     }
-    Some(TlsIdentity::Unknown { why })
+}
+
+/// Which hosts of the site are known to listen there.
+pub(super) fn expected(asked: &Asked<'_>) -> Option<String> {
+    let known = asked.expected.hosts_at(asked.to, asked.name);
+    (!known.is_empty()).then(|| list(&known))
 }
 
 fn intercepted(names: Option<Names>, expected: String, why: Mismatch) -> TlsIdentity {

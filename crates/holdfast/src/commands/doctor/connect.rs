@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast_doctor::connect::examine;
-use holdfast_doctor::connect::facts::{Facts, Host, PRESETS};
+use holdfast_doctor::connect::facts::{Facts, Host, InTurn, PRESETS};
 use holdfast_link::net::enrolled::StateFiles;
-use holdfast_link::probe::connect::{TARGETS_MAX, attempt_all, resolve};
+use holdfast_link::probe::connect::{TARGETS_MAX, attempt_all, resolve_all};
 use holdfast_link::probe::{Attempt, Expected, Waits};
 
 use crate::errors::{Failure, Result, Status};
@@ -73,9 +73,13 @@ impl Args {
         Ok(Status::Done)
     }
 
-    /// Whether the ports are tried in turn by one system: those of the classic one are, and a list is taken for its order.
-    fn in_turn(&self) -> bool {
-        self.preset.as_deref() == Some("classic") || self.ports.len() > 1
+    /// Whether the ports are tried in turn by one system: those of the classic one are; of a list it is not known.
+    fn in_turn(&self) -> InTurn {
+        match self.preset.as_deref() {
+            Some("classic") => InTurn::Yes,
+            None if self.ports.len() > 1 => InTurn::Perhaps,
+            _ => InTurn::No,
+        }
     }
 
     /// The hosts with their ports.
@@ -104,10 +108,12 @@ impl Args {
     }
 
     async fn probe(&self, plan: Vec<(String, Vec<u16>)>) -> Result<Vec<Host>> {
+        let names = plan.iter().map(|(name, _)| name.clone()).collect();
         let mut hosts = Vec::new();
         let mut targets: Vec<(SocketAddr, String)> = Vec::new();
-        for (name, ports) in plan {
-            let (found, resolve_seconds) = resolve(&name, self.wait).await;
+        for ((name, ports), (found, resolve_seconds)) in
+            plan.into_iter().zip(resolve_all(names, self.wait).await)
+        {
             let (addresses, error) = match found {
                 Ok(addresses) => (addresses, None),
                 Err(error) => (Vec::<IpAddr>::new(), Some(error.to_string())),
