@@ -127,6 +127,21 @@ const TABLE: &[(System, &str, Option<f64>, &[&str])] = &[
         Some(900.0),
         &[FIXED],
     ),
+    // Names in the registry are the same whatever the case; text of that name is nothing to Windows.
+    (
+        System::Windows,
+        key!("    keepalivetime    REG_DWORD    0x493e0\r\n    KEEPALIVEINTERVAL    REG_DWORD    0xea60\r\n"),
+        Some(900.0),
+        &[FIXED],
+    ),
+    (
+        System::Windows,
+        key!("    KeepAliveTime    REG_SZ    300000\r\n"),
+        Some(7210.0),
+        &[LATE, AFTER, SHORT, FIXED],
+    ),
+    // The key of an interface is not the place.
+    (System::Windows, "    NameServer    REG_SZ    10.0.0.1\r\n", None, &[FIXED]),
     // Only this value was asked for: nothing is said of others.
     (System::Windows, "    KeepAliveTime    REG_DWORD    0x493e0\r\n", None, &[FIXED]),
     (

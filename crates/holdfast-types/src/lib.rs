@@ -9,6 +9,7 @@ mod hex;
 mod ids;
 mod path;
 mod summary;
+pub mod terminal;
 mod time;
 
 pub use content::{ChunkName, Content, Piece};

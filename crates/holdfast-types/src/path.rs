@@ -2,6 +2,7 @@
 //!
 //! Does not touch a file system; what a path leads to is the client's business.
 
+use crate::terminal::steers;
 use std::cmp::Ordering;
 
 use crate::entry::Place;
@@ -80,9 +81,7 @@ pub fn sanitise(path: &[u8]) -> String {
     let mut text = String::with_capacity(path.len());
     for part in path.utf8_chunks() {
         for character in part.valid().chars() {
-            if character.is_control()
-                || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-            {
+            if steers(character) {
                 text.extend(character.escape_default());
             } else {
                 text.push(character);

@@ -2,6 +2,7 @@
 
 use std::io::{BufWriter, ErrorKind, IsTerminal, Stdout, Write};
 
+use holdfast_types::terminal::steers;
 use serde::Serialize;
 use serde::ser::Error as _;
 use serde_json::ser::{Formatter, Serializer};
@@ -99,17 +100,12 @@ impl Formatter for Guarded {
         let mut plain_from = 0;
         for (at, character) in fragment.char_indices().filter(|(_, character)| steers(*character)) {
             writer.write_all(&fragment.as_bytes()[plain_from..at])?;
+            // All are below U+10000: one escape is enough.
             write!(writer, "\\u{:04x}", u32::from(character))?;
             plain_from = at + character.len_utf8();
         }
         writer.write_all(&fragment.as_bytes()[plain_from..])
     }
-}
-
-/// Control characters and marks of direction; all are below U+10000, so one escape is enough.
-fn steers(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! to ask the firewall's owner for. Attempts are made by `holdfast_link::probe`.
 
 pub mod codes;
+pub mod draw;
 pub mod facts;
 mod identity;
 mod rules;

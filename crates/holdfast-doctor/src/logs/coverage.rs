@@ -9,6 +9,7 @@ use super::hosts::Clocks;
 use super::stamp::{Stamp, span};
 use super::timeline::Moment;
 use crate::report::html::Table;
+use holdfast_types::terminal::steers;
 
 /// Moments of the timeline that are printed.
 const MOMENTS_MAX: usize = 40;
@@ -50,12 +51,7 @@ pub fn text(facts: &Facts) -> String {
     }
     // Names of hosts and times come from the outside.
     text.chars()
-        .map(|character| match character {
-            '\n' => '\n',
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '?',
-            character if character.is_control() => '?',
-            character => character,
-        })
+        .map(|character| if character != '\n' && steers(character) { '?' } else { character })
         .collect()
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use holdfast_types::terminal::steers;
 use serde::Serialize;
 
 use super::picture::{Mark, Picture};
@@ -162,10 +163,7 @@ pub(super) fn escape(text: &str) -> String {
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
             '\n' | '\t' => escaped.push(character),
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                escaped.push('\u{fffd}')
-            }
-            character if character.is_control() => escaped.push('\u{fffd}'),
+            character if steers(character) => escaped.push('\u{fffd}'),
             character => escaped.push(character),
         }
     }

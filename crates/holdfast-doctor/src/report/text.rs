@@ -1,5 +1,7 @@
 //! Findings as text for a person: wrapped, and safe to print on a terminal.
 
+use holdfast_types::terminal::clean;
+
 use crate::finding::{Evidence, Finding, Severity};
 
 /// Columns of a line.
@@ -71,17 +73,6 @@ fn paragraph(text: &mut String, first: &str, rest: &str, words: &str) {
     }
     text.push_str(line.trim_end());
     text.push('\n');
-}
-
-/// Without what steers a terminal: hosts' names, logs and certificates are not to be trusted.
-fn clean(text: &str) -> String {
-    text.chars()
-        .map(|character| match character {
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '?',
-            character if character.is_control() => '?',
-            character => character,
-        })
-        .collect()
 }
 
 #[cfg(test)]

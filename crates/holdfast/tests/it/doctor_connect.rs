@@ -26,6 +26,20 @@ fn open_and_refused_are_told_apart() {
 }
 
 #[test]
+fn a_page_shows_the_attempts() {
+    let host = Host::new();
+    let gone = Silent::new().unwrap();
+    let refused = gone.address().unwrap();
+    drop(gone);
+    let page = host.path("ports.html");
+    let outcome =
+        host.run(["doctor", "connect", &refused.to_string(), "--html", page.to_str().unwrap()]).assert_ok();
+    assert!(outcome.stderr.contains("ports.html"), "{}", outcome.stderr);
+    let html = std::fs::read_to_string(page).unwrap();
+    assert!(html.contains("port-refused") && html.contains("<svg") && html.contains("</html>"), "{html}");
+}
+
+#[test]
 fn a_name_that_does_not_resolve_is_a_finding_and_no_failure() {
     let host = Host::new();
     // RFC 6761: never a name.

@@ -3,7 +3,8 @@
 use super::super::values::{Kind, Otherwise, Role, Unit};
 use super::{Dialect, Pair, asks_nothing, assignment, no_place};
 
-pub(super) const DIALECT: Dialect = Dialect { kinds: KINDS, pair, asks: asks_nothing, place: no_place };
+pub(super) const DIALECT: Dialect =
+    Dialect { kinds: KINDS, pair, asks: asks_nothing, any_case: false, place: no_place };
 
 const KINDS: &[Kind] = &[
     kind(Role::Idle, &["tcp_keepidle"], Unit::HalfSeconds, Some(14_400)),

@@ -3,7 +3,8 @@
 use super::super::values::{Kind, Otherwise, Role, Unit};
 use super::{Dialect, answer, ndd_asks, no_place};
 
-pub(super) const DIALECT: Dialect = Dialect { kinds: KINDS, pair: answer, asks: ndd_asks, place: no_place };
+pub(super) const DIALECT: Dialect =
+    Dialect { kinds: KINDS, pair: answer, asks: ndd_asks, any_case: false, place: no_place };
 
 const KINDS: &[Kind] = &[
     kind(Role::Idle, &["tcp_keepalive_interval"], 7_200_000),

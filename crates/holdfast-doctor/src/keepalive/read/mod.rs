@@ -44,8 +44,17 @@ struct Dialect {
     pair: for<'a> fn(line: &'a str, asked: Option<&'a str>) -> Option<Pair<'a>>,
     /// The setting that a line asks for.
     asks: fn(line: &str) -> Option<&str>,
+    /// Whether names are the same whatever the case of their letters, as in the registry.
+    any_case: bool,
     /// Whether a line shows that all was read of the place where settings are kept: what is not there is not set.
     place: fn(line: &str) -> bool,
+}
+
+impl Dialect {
+    /// Whether a line that names it so means this setting.
+    fn knows(&self, kind: &Kind, name: &str) -> bool {
+        kind.names.iter().any(|own| if self.any_case { own.eq_ignore_ascii_case(name) } else { *own == name })
+    }
 }
 
 /// The settings that this system takes, in the order in which they are shown.
@@ -92,7 +101,7 @@ pub fn read(system: System, input: &[u8], from: &str) -> Values {
             continue;
         }
         let Some(pair) = (dialect.pair)(line, asked.take()) else { continue };
-        let known = dialect.kinds.iter().position(|kind| kind.names.contains(&pair.name));
+        let known = dialect.kinds.iter().position(|kind| dialect.knows(kind, pair.name));
         let Some(place) = known else { continue };
         let Some(value) = number(pair.value) else {
             if odd.len() < ODD_MAX {

@@ -4,7 +4,7 @@
 use super::super::values::{Kind, Otherwise, Role, Unit};
 use super::{Dialect, Pair, asks_nothing, assignment};
 
-pub(super) const DIALECT: Dialect = Dialect { kinds: KINDS, pair, asks: asks_nothing, place };
+pub(super) const DIALECT: Dialect = Dialect { kinds: KINDS, pair, asks: asks_nothing, any_case: true, place };
 
 const KINDS: &[Kind] = &[
     kind(Role::Idle, &["KeepAliveTime"], Unit::Milliseconds, Some(7_200_000), Otherwise::Default),
@@ -30,11 +30,16 @@ fn pair<'a>(line: &'a str, _: Option<&'a str>) -> Option<Pair<'a>> {
     if !pair.value.starts_with("REG_") {
         return Some(pair);
     }
+    // Windows takes numbers only: text of that name changes nothing, and is told as not understood.
+    if pair.value != "REG_DWORD" {
+        return Some(Pair { value: line[pair.name.len()..].trim(), ..pair });
+    }
     Some(Pair { value: line.split_whitespace().nth(2)?, ..pair })
 }
 
 /// The whole key was shown, not only a value of it that was asked for: it always has these.
 fn place(line: &str) -> bool {
     let name = line.split_whitespace().next().unwrap_or_default();
-    ["DataBasePath", "Hostname", "ICSDomain", "NameServer"].contains(&name)
+    // `NameServer` would not do: the keys of interfaces have it as well.
+    ["DataBasePath", "Hostname", "ICSDomain"].iter().any(|own| own.eq_ignore_ascii_case(name))
 }

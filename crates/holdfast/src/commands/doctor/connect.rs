@@ -2,15 +2,21 @@
 //! `holdfast_doctor::connect`.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast_doctor::connect::examine;
 use holdfast_doctor::connect::facts::{Facts, Host, InTurn, PRESETS};
+use holdfast_doctor::connect::{draw, examine};
+use holdfast_doctor::report::Report;
+use holdfast_doctor::report::html::{self, Page};
 use holdfast_link::net::enrolled::StateFiles;
 use holdfast_link::probe::connect::{TARGETS_MAX, attempt_all, resolve_all};
 use holdfast_link::probe::{Attempt, Expected, Waits};
+use holdfast_types::terminal::clean;
 
+use super::write_page;
+use crate::console::Console;
 use crate::errors::{Failure, Result, Status};
 use crate::out::Out;
 use crate::state::State;
@@ -28,7 +34,8 @@ const EXAMPLES: &str = "\
 Examples:
   holdfast doctor connect db1 --preset classic       the ports of the classic system, in its order
   holdfast doctor connect db1:22 [fd00::7]:7556      these ports
-  holdfast doctor connect db1 db2 --ports 9102,9103 --wait 5s --json";
+  holdfast doctor connect db1 db2 --ports 9102,9103 --wait 5s --json
+  holdfast doctor connect db1 --preset classic --html db1.html";
 
 /// Say what becomes of connections to hosts' ports: open, refused, dropped, unreachable, and what that costs
 #[derive(clap::Args, Debug)]
@@ -46,13 +53,16 @@ pub(crate) struct Args {
     /// How long an attempt is waited for
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     wait: Duration,
+    /// Write a page to this file
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    html: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,
 }
 
 impl Args {
-    pub(super) fn run(&self) -> Result<Status> {
+    pub(super) fn run(&self, console: &Console) -> Result<Status> {
         let plan = self.plan()?;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::plain)?;
@@ -61,12 +71,16 @@ impl Args {
         runtime.shutdown_background();
         let in_turn = self.in_turn();
         let report = examine(Facts { wait_seconds: self.wait.as_secs_f64(), in_turn, hosts });
+        if let Some(file) = &self.html {
+            write_page(console, file, &self::page(&report))?;
+            return Ok(Status::Done);
+        }
         let mut out = Out::new();
         if self.json {
             out.json(&report)?;
         } else {
             for line in report.facts.text().lines().chain([""]).chain(report.text().lines()) {
-                out.line(line)?;
+                out.line(clean(line))?;
             }
         }
         out.finish()?;
@@ -137,6 +151,18 @@ impl Args {
         };
         Ok(hosts.into_iter().map(with).collect())
     }
+}
+
+fn page(report: &Report<Facts>) -> String {
+    let facts = &report.facts;
+    let names: Vec<_> = facts.hosts.iter().map(|host| host.name.as_str()).collect();
+    let about = vec![format!(
+        "Connections from this host to {}, each waited for {} s at most.",
+        names.join(", "),
+        facts.wait_seconds
+    )];
+    let (pictures, tables) = (draw::pictures(facts), vec![draw::table(facts)]);
+    html::page(report, &Page { title: "What becomes of connections".into(), about, pictures, tables })
 }
 
 /// What this host can expect of others, if it is enrolled: nothing needs that it is.

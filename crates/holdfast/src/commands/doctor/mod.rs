@@ -7,6 +7,7 @@ mod keepalive;
 mod logs;
 mod matrix;
 
+use std::io::Write as _;
 use std::path::Path;
 
 use clap::Subcommand;
@@ -60,7 +61,7 @@ impl Args {
     /// Does it.
     pub(crate) fn run(&self, console: &Console) -> Result<Status> {
         match &self.action {
-            Action::Connect(args) => args.run(),
+            Action::Connect(args) => args.run(console),
             Action::Explain(args) => args.run(),
             Action::Idle(args) => args.run(console),
             Action::Keepalive(args) => args.run(),
@@ -70,14 +71,58 @@ impl Args {
     }
 }
 
+/// Under another name first, which nobody can know, so that no link that another user has laid is followed. A pipe or a device is
+/// written into.
+fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if std::fs::metadata(file).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return std::fs::write(file, bytes);
+    }
+    let directory = match file.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".report-");
+    // As any file that is made: what the user's umask leaves.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut beside = builder.tempfile_in(directory)?;
+    beside.write_all(bytes)?;
+    beside.as_file().sync_all()?;
+    beside.persist(file).map(drop).map_err(|error| error.error)
+}
+
 /// Writes a page, whole or not at all: a file of that name is replaced.
 fn write_page(console: &Console, file: &Path, page: &str) -> Result<()> {
     let failed = |cause: std::io::Error| {
         Failure::failed(format!("cannot write {}: {cause}", show(file)), "choose another file with --html")
     };
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(".new");
-    std::fs::write(&beside, page).and_then(|()| std::fs::rename(&beside, file)).map_err(failed)?;
+    replace(file, page.as_bytes()).map_err(failed)?;
     console.say(&format!("the report is in {}: open it in a browser, or print it", show(file)));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_page_replaces_a_file_and_follows_no_link() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        std::fs::write(at("victim"), "precious").unwrap();
+        for link in ["night.html", "night.html.new"] {
+            std::os::unix::fs::symlink(at("victim"), at(link)).unwrap();
+        }
+        replace(&at("night.html"), b"one").unwrap();
+        replace(&at("night.html"), b"two").unwrap();
+        assert_eq!(std::fs::read(at("night.html")).unwrap(), b"two");
+        assert_eq!(std::fs::read(at("victim")).unwrap(), b"precious");
+        assert!(std::fs::symlink_metadata(at("night.html")).unwrap().is_file());
+        // Nothing stays of what could not be put in its place.
+        std::fs::create_dir(at("taken")).unwrap();
+        assert!(replace(&at("taken"), b"three").is_err());
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 4);
+    }
 }

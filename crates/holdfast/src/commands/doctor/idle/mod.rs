@@ -15,6 +15,8 @@ use holdfast_link::probe::door::Door;
 use holdfast_link::probe::idle::{HOLD_MIN, Patience, reach};
 use holdfast_link::probe::{TlsIdentity, Verdict, Waits};
 
+use holdfast_types::terminal::clean;
+
 use super::connect::{DEFAULT, expected, split};
 use crate::console::Console;
 use crate::errors::{Failure, Result, Status};
@@ -74,7 +76,7 @@ impl Args {
             out.json(&report)?;
         } else {
             for line in report.facts.text().lines().chain([""]).chain(report.text().lines()) {
-                out.line(line)?;
+                out.line(clean(line))?;
             }
         }
         out.finish()?;
