@@ -12,6 +12,8 @@ use super::stamp::Stamp;
 /// A wait within the making of a connection is told from here on: a refusal takes a second on some systems, and a lost SYN
 /// as well.
 pub(super) const WAIT_MS: i64 = 2_000;
+/// No system waits longer for a connection: Linux gives up after 127 s, Solaris after 180 s. What is longer is another matter.
+const WAIT_MAX_MS: i64 = 200_000;
 /// A look-up is slow from here on: half of what a resolver waits for a server by default.
 pub(super) const LOOKUP_MS: i64 = 2_500;
 /// A socket counts as given up so much before its time, since two lines are not written at once.
@@ -59,18 +61,43 @@ impl Followed {
 struct Dialling {
     waits: Vec<Wait>,
     aimed: Option<Endpoint>,
+    /// The last line about it: only a pause that begins there is a wait for the connection.
     since: Seen,
-    /// A port did not answer; the next may.
-    failed: Option<(Why, Option<u32>)>,
+    /// A port did not answer; the next may. And where that was said.
+    failed: Option<(Why, Option<u32>, Seen)>,
 }
 
 impl Dialling {
     fn end(self, reached: Option<(Endpoint, Endpoint)>, ended: Seen, gathered: &mut Gathered) {
-        let failed = if reached.is_some() { None } else { self.failed };
+        let failed = self.failed.filter(|_| reached.is_none()).map(|(why, errno, _)| (why, errno));
+        if reached.is_none() && failed.is_none() {
+            // Nobody has said how it went.
+            return;
+        }
         if self.waits.is_empty() && failed.is_none() {
             gathered.quick_dials += 1;
         } else {
             gathered.dials.push(Dial { waits: self.waits, reached, failed, ended });
+        }
+    }
+
+    /// Takes in that the thread was silent for so long before this line.
+    fn pause(&mut self, ms: i64, seen: &Seen) {
+        // After a failure nothing is waited for until the next port is dialled.
+        let is_wait = self.failed.as_ref().is_none_or(|(_, _, at)| *at != self.since)
+            && (WAIT_MS..=WAIT_MAX_MS).contains(&ms)
+            && seen.at.since(self.since.at) - ms <= CHATTER_MS;
+        if is_wait && self.waits.len() < WAITS_MAX {
+            self.waits.push(Wait { ms, begun: self.since.clone(), ended: seen.clone(), to: self.aimed });
+        }
+    }
+
+    /// Whether it is over at this time although no line says so: after a failure the next port is tried at once, and nobody
+    /// waits for ever.
+    fn is_over(&self, at: Stamp) -> bool {
+        match &self.failed {
+            Some((_, _, failed)) if *failed == self.since => at.since(failed.at) > CHATTER_MS,
+            _ => at.since(self.since.at) > WAIT_MAX_MS,
         }
     }
 }
@@ -134,11 +161,13 @@ impl Threads {
     pub(super) fn settle(&mut self, seen: &Seen, quiet: Option<(i64, u64)>, gathered: &mut Gathered) {
         let Some(followed) = self.followed.get_mut(&seen.thread) else { return };
         if let Some(dial) = &mut followed.dial {
-            let ms = quiet.map_or_else(|| seen.at.since(dial.since.at), |(ms, _)| ms);
-            if ms >= WAIT_MS && dial.waits.len() < WAITS_MAX {
-                dial.waits.push(Wait { ms, begun: dial.since.clone(), ended: seen.clone(), to: dial.aimed });
+            dial.pause(quiet.map_or_else(|| seen.at.since(dial.since.at), |(ms, _)| ms), seen);
+            if dial.is_over(seen.at)
+                && let Some(dial) = followed.dial.take()
+            {
+                let last = dial.since.clone();
+                dial.end(None, last, gathered);
             }
-            dial.since = seen.clone();
         }
         if let Some(begun) = followed.lookup.take() {
             let ms = seen.at.since(begun.at);
@@ -212,16 +241,11 @@ impl Threads {
     }
 
     fn dial(&mut self, to: Option<Endpoint>, seen: &Seen, gathered: &mut Gathered) {
-        // After a failure the next port is tried at once: what comes later is another connection.
-        let is_over = self
-            .followed
-            .get(&seen.thread)
-            .and_then(|followed| followed.dial.as_ref())
-            .is_some_and(|dial| dial.failed.is_some() && seen.at.since(dial.since.at) > CHATTER_MS);
-        if is_over {
-            self.end_dial(None, seen, gathered);
-        }
         let Some(followed) = self.follow(seen.thread) else { return };
+        if let Some(over) = followed.dial.take_if(|dial| dial.is_over(seen.at)) {
+            let last = over.since.clone();
+            over.end(None, last, gathered);
+        }
         let dial = followed.dial.get_or_insert_with(|| Dialling {
             waits: Vec::new(),
             aimed: None,
@@ -245,9 +269,12 @@ impl Threads {
             return;
         };
         // That all ports failed is said after why the last one did.
-        if dial.failed.is_none() || failed.0 != Why::Other {
-            dial.failed = Some(failed);
-        }
+        let (why, errno) = match &dial.failed {
+            Some((why, errno, _)) if failed.0 == Why::Other => (*why, *errno),
+            _ => failed,
+        };
+        dial.failed = Some((why, errno, seen.clone()));
+        dial.since = seen.clone();
         if let Some(last) = dial.waits.last_mut().filter(|wait| wait.to.is_none() && wait.ended == *seen) {
             last.to = to;
         }
