@@ -58,7 +58,9 @@ fn link(text: &str) -> Option<Fact> {
 fn failure(text: &str) -> Option<Fact> {
     let lower = text.to_ascii_lowercase();
     let errno = errno(&lower);
-    if lower.contains("timer expired") || (lower.contains("read") && is_timeout(&lower)) {
+    // ETIME is 62 where these programs run. Else it must be a read: threads and timers expire as well.
+    let has_expired = lower.contains("timer expired") || is_timeout(&lower);
+    if has_expired && (errno == Some(62) || reads(&lower)) {
         return Some(Fact::Silence);
     }
     let by_number = match errno {
@@ -86,6 +88,12 @@ fn failure(text: &str) -> Option<Fact> {
         return None;
     };
     Some(Fact::Failed { why, errno, to: aim(text) })
+}
+
+/// Whether a word says that something is read.
+fn reads(lower: &str) -> bool {
+    let mut words = lower.split(|character: char| !character.is_ascii_alphanumeric());
+    words.any(|word| ["read", "reading", "recv", "readline", "readstring"].contains(&word))
 }
 
 fn is_timeout(lower: &str) -> bool {
@@ -210,10 +218,13 @@ fn job(text: &str) -> Option<Job> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::needles::Needles;
     use super::*;
 
     #[track_caller]
     fn check(text: &str, facts: &[Fact]) {
+        // A line in which the search finds no word is never decoded.
+        assert!(facts.is_empty() || Needles::new().find(text.as_bytes()).is_some(), "{text}");
         assert_eq!(decode(Format::Legacy, text).facts, facts, "{text}");
     }
 
@@ -266,7 +277,15 @@ mod tests {
             check(text, &[Fact::Failed { why, errno, to: to.map(end) }]);
         }
         check("bpbrm readline: socket read failed: errno = 62 - Timer expired", &[Fact::Silence]);
-        check("an ordinary line that failed with error 5", &[]);
+        check("bpbrm: client read timed out", &[Fact::Silence]);
+        for text in [
+            "worker thread 4: timeout expired, going idle",
+            "ready: keepalive timer expired",
+            "already timed out",
+            "an ordinary line that failed with error 5",
+        ] {
+            check(text, &[]);
+        }
     }
 
     #[test]

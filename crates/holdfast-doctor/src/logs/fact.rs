@@ -177,6 +177,8 @@ pub struct Link {
     pub from: Endpoint,
     /// The other one.
     pub to: Endpoint,
+    /// The thread that wrote it.
+    pub thread: u64,
 }
 
 /// A connection that could not be made, or broke.
@@ -227,8 +229,8 @@ pub struct JobSeen {
     pub first: Stamp,
     /// The last time.
     pub last: Stamp,
-    /// The last line that says that its data are written.
-    pub finished: Option<Seen>,
+    /// Lines that say that its data are written: a job may be tried more than once.
+    pub finished: Vec<Seen>,
     /// How it ended; the last line that says so with a status of its own.
     pub endings: Vec<Ending>,
 }

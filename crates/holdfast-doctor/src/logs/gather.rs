@@ -102,8 +102,10 @@ pub struct Gathered {
     pub lookups: Bounded<Quiet>,
     /// Peers that took no more data.
     pub closed_windows: Bounded<Quiet>,
-    /// Endings.
+    /// Endings with another status than 0.
     pub endings: Bounded<Ending>,
+    /// Endings with status 0.
+    pub good_endings: Bounded<Ending>,
     /// How often each request was made.
     pub requests: BTreeMap<String, u64>,
     /// Jobs by their ids.
@@ -113,6 +115,8 @@ pub struct Gathered {
     /// Minutes, counted from 1970, in which a program of a host wrote.
     #[serde(skip)]
     pub minutes: BTreeSet<(usize, &'static str, i64)>,
+    /// How many were beyond what is kept.
+    pub minutes_beyond: u64,
 }
 
 /// Reads and keeps.
@@ -152,10 +156,12 @@ impl Gatherer {
             lookups: Bounded::new(EACH_MAX),
             closed_windows: Bounded::new(EACH_MAX),
             endings: Bounded::new(EACH_MAX),
+            good_endings: Bounded::new(EACH_MAX),
             requests: BTreeMap::new(),
             jobs: BTreeMap::new(),
             jobs_beyond: 0,
             minutes: BTreeSet::new(),
+            minutes_beyond: 0,
         };
         Self { needles: Needles::new(), since, until, gathered }
     }
@@ -243,13 +249,15 @@ impl Gatherer {
         reading.spanned(at);
         self.note_minute(reading, at);
         let quiet = reading.threads.touch(head.thread, at, line.number);
-        if !(line.is_marked || reading.threads.is_due(head.thread, at, quiet)) {
+        // The details of a job are few lines, and end with any status in any words.
+        let is_marked = line.is_marked || head.format == Format::JobDetails;
+        if !(is_marked || reading.threads.is_due(head.thread, at, quiet)) {
             return;
         }
         let text = text_of(&line.bytes[head.text..]);
         let seen = reading.seen(head.thread, at, line);
         reading.threads.settle(&seen, quiet, &mut self.gathered);
-        if line.is_marked {
+        if is_marked {
             self.take(reading, head.format, &text, &seen, quiet);
         }
     }
@@ -292,9 +300,13 @@ impl Gatherer {
             self.note_job(job, seen);
         }
         if let Some(known) = job.and_then(|job| self.gathered.jobs.get_mut(&job.id))
-            && (is_written || (is_finished && known.finished.is_none()))
+            && (is_written || (is_finished && known.finished.is_empty()))
         {
-            known.finished = Some(seen.clone());
+            // The last is kept, and as many before it as there is room for.
+            if known.finished.len() >= ENDINGS_MAX {
+                known.finished.pop();
+            }
+            known.finished.push(seen.clone());
         }
         for fact in said.facts {
             match fact {
@@ -305,7 +317,12 @@ impl Gatherer {
                     {
                         known.endings.push(ending.clone());
                     }
-                    self.gathered.endings.push(ending);
+                    // Nearly all end well: those must not take the room of what failed.
+                    if status == 0 {
+                        self.gathered.good_endings.push(ending);
+                    } else {
+                        self.gathered.endings.push(ending);
+                    }
                 }
                 Fact::Request { name } => self.note_request(name),
                 fact => reading.threads.take(fact, seen, quiet, &mut self.gathered),
@@ -330,7 +347,7 @@ impl Gatherer {
             parent: None,
             first: seen.at,
             last: seen.at,
-            finished: None,
+            finished: Vec::new(),
             endings: Vec::new(),
         });
         known.parent = job.parent.or(known.parent);
@@ -344,8 +361,11 @@ impl Gatherer {
             return;
         }
         reading.minute = minute;
-        if let (Some(program), true) = (reading.file.program, self.gathered.minutes.len() < MINUTES_MAX) {
+        let Some(program) = reading.file.program else { return };
+        if self.gathered.minutes.len() < MINUTES_MAX {
             self.gathered.minutes.insert((reading.file.host, program, minute));
+        } else {
+            self.gathered.minutes_beyond = self.gathered.minutes_beyond.saturating_add(1);
         }
     }
 }

@@ -13,6 +13,11 @@ use super::stamp::Stamp;
 /// Programs of which a primary or a media server has logs.
 const SERVERS: &[&str] = &["bpbrm", "nbjm", "nbpem", "bprd"];
 
+/// Zones of time are 26 hours apart at most, from UTC-12 to UTC+14.
+const ZONES_MS: i64 = 26 * 3_600_000;
+/// Connections that put a clock at times further apart than this do not tell where it stands.
+const SPREAD_MS: i64 = 60_000;
+
 /// The clock of a host, beside that of the reference.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Clock {
@@ -92,7 +97,9 @@ impl Clocks {
     /// Whether the times of two hosts can be compared.
     #[must_use]
     pub fn is_comparable(&self, a: usize, b: usize) -> bool {
-        let is_known = |host: usize| self.hosts.get(host).is_some_and(Option::is_some);
+        let is_known = |host: usize| {
+            self.hosts.get(host).copied().flatten().is_some_and(|clock| clock.spread_ms <= SPREAD_MS)
+        };
         a == b || (is_known(a) && is_known(b))
     }
 }
@@ -109,7 +116,12 @@ fn differences(links: &[Link]) -> BTreeMap<(usize, usize), Vec<i64>> {
         // A pair that comes twice on one host is two connections with the same ports: which belongs to which is not known.
         if let ([first, second], 2) = (both.as_slice(), hosts.len()) {
             let (a, b) = if first.host < second.host { (first, second) } else { (second, first) };
-            pairs.entry((a.host, b.host)).or_default().push(b.at.since(a.at));
+            // A time without a date cannot be set beside one that has one; and what is further apart than zones of time are, is the
+            // same pair of ports on another day.
+            let ahead = b.at.since(a.at);
+            if a.at.is_dated == b.at.is_dated && ahead.abs() <= ZONES_MS {
+                pairs.entry((a.host, b.host)).or_default().push(ahead);
+            }
         }
     }
     pairs
@@ -133,7 +145,14 @@ mod tests {
 
     fn link(host: usize, ms: i64, from: &str, to: &str) -> Link {
         let end = |word| Endpoint::parse(word).unwrap();
-        Link { host, at: Stamp { ms, is_dated: true }, by_dialler: host == 0, from: end(from), to: end(to) }
+        Link {
+            host,
+            at: Stamp { ms, is_dated: true },
+            by_dialler: host == 0,
+            from: end(from),
+            to: end(to),
+            thread: 1,
+        }
     }
 
     #[test]

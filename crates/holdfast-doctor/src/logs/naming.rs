@@ -1,5 +1,7 @@
 //! What the path of a log tells: the host, the program that wrote it, and the date. Without a look into the file.
 
+use holdfast_types::terminal::clean;
+
 use super::gather::Source;
 use super::stamp::day_of;
 
@@ -64,7 +66,16 @@ const PLACES: &[&str] = &[
 pub fn read(path: &str) -> Named {
     let parts: Vec<&str> = path.split(['/', '\\']).filter(|part| !part.is_empty() && *part != ".").collect();
     let Some((file, directories)) = parts.split_last() else { return Named::default() };
-    let place = directories.iter().rposition(|part| program(part).is_some());
+    // In the product's own directory of logs, every directory is a program's, also of one that is not known here.
+    let of_product = || {
+        let is_product =
+            |pair: &[&str]| pair[0].eq_ignore_ascii_case("netbackup") && pair[1].eq_ignore_ascii_case("logs");
+        directories.windows(2).rposition(is_product).map(|at| at + 2)
+    };
+    let place = directories
+        .iter()
+        .rposition(|part| program(part).is_some())
+        .or_else(|| of_product().filter(|at| *at < directories.len()));
     let above = &directories[..place.unwrap_or(directories.len())];
     let host = above.iter().rev().find(|part| {
         let lower = part.to_ascii_lowercase();
@@ -72,7 +83,8 @@ pub fn read(path: &str) -> Named {
     });
     let stem = file.split(['.', '_', '-']).find_map(program);
     Named {
-        host: host.map(|part| (*part).to_owned()),
+        // It stands in every sentence about the host: nothing in it may look like lines of the report's own.
+        host: host.map(|part| clean(part)),
         program: place.and_then(|at| program(directories[at])).or_else(|| originator(file)).or(stem),
         day: day(file),
     }
@@ -154,6 +166,11 @@ mod tests {
             ("a/20110603.txt", Some("a"), None, third),
             ("log.139911", None, None, None),
             ("", None, None, None),
+            ("media1/netbackup/logs/bpduplicate/log.060311", Some("media1"), None, third),
+            ("C7\\NetBackup\\Logs\\nbproxy\\060311.LOG", Some("C7"), None, third),
+            ("client7/netbackup/logs/x.log", Some("client7"), None, None),
+            ("logs/media1/all.log", Some("media1"), None, None),
+            ("a\nDo: y/bpcd/log.060311", Some("a?Do: y"), Some("bpcd"), third),
         ] {
             let named = read(path);
             assert_eq!((named.host.as_deref(), named.program, named.day), (host, program, day), "{path}");

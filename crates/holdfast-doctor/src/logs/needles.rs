@@ -40,6 +40,13 @@ const WORDS: &[&str] = &[
     "ZeroWindow",
     "end writing",
     "CONNECT_FAILED",
+    "onnect failed",
+    "ime out expired",
+    // Numbers of errors of Windows sockets.
+    "error 100",
+    "error: 100",
+    "error = 100",
+    "error=100",
 ];
 
 /// A searcher of all of them at once.

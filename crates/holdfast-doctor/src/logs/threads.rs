@@ -24,6 +24,8 @@ const CHATTER_MS: i64 = 1_000;
 const SLOTS: usize = 4_096;
 /// Threads that are followed.
 const FOLLOWED_MAX: usize = 4_096;
+/// Lines without ids: nothing tells one thread from another, and what one waits for is not the others' matter.
+const NO_THREAD: u64 = 0;
 /// Waits of one dial.
 const WAITS_MAX: usize = 16;
 
@@ -109,6 +111,9 @@ impl Threads {
 
     /// Notes a line of a thread: milliseconds since its line before, and that line's number.
     pub(super) fn touch(&mut self, thread: u64, at: Stamp, line: u64) -> Option<(i64, u64)> {
+        if thread == NO_THREAD {
+            return None;
+        }
         // Multiplied by an odd number without pattern, so that neighbouring ids fall apart.
         let slot = thread.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52;
         let slot = &mut self.last[usize::try_from(slot).unwrap_or(0) % SLOTS];
@@ -133,8 +138,7 @@ impl Threads {
 
     /// The job of a thread: the one that the line names, or that it named last.
     pub(super) fn job(&mut self, thread: u64, named: Option<Job>) -> Option<Job> {
-        // Without ids nothing tells one thread from another.
-        if thread == 0 {
+        if thread == NO_THREAD {
             return named;
         }
         if named.is_some() {
@@ -147,6 +151,9 @@ impl Threads {
     }
 
     fn follow(&mut self, thread: u64) -> Option<&mut Followed> {
+        if thread == NO_THREAD {
+            return None;
+        }
         if self.followed.len() >= FOLLOWED_MAX && !self.followed.contains_key(&thread) {
             // Those that wait for nothing are given up first; if all wait, this one is not followed.
             self.followed.retain(|_, followed| followed.is_waiting());
@@ -205,7 +212,8 @@ impl Threads {
         match fact {
             Fact::Dialling { to } => self.dial(to, seen, gathered),
             Fact::Link { by_dialler, from, to } => {
-                gathered.links.push(Link { host: seen.host, at: seen.at, by_dialler, from, to });
+                let (host, at, thread) = (seen.host, seen.at, seen.thread);
+                gathered.links.push(Link { host, at, by_dialler, from, to, thread });
                 if by_dialler {
                     self.end_dial(Some((from, to)), seen, gathered);
                 }

@@ -94,13 +94,13 @@ impl Timeline {
         );
         line.add(
             clocks,
-            gathered.jobs.iter().filter_map(|(id, job)| {
-                job.finished.as_ref().map(|seen| (seen, format!("job {id} has finished its work")))
+            gathered.jobs.iter().flat_map(|(id, job)| {
+                job.finished.iter().map(move |seen| (seen, format!("job {id} has finished its work")))
             }),
         );
         line.add(
             clocks,
-            gathered.endings.items.iter().map(|ending| {
+            gathered.endings.items.iter().chain(&gathered.good_endings.items).map(|ending| {
                 let job = ending.job.map_or_else(|| "a process".to_owned(), |job| format!("job {}", job.id));
                 (&ending.seen, format!("{job} ends with status {}", ending.status))
             }),
@@ -109,7 +109,8 @@ impl Timeline {
             + gathered.offers.beyond
             + gathered.failures.beyond
             + gathered.silences.beyond
-            + gathered.endings.beyond;
+            + gathered.endings.beyond
+            + gathered.good_endings.beyond;
         line.moments.sort_by_key(|moment| (moment.at, moment.file, moment.line));
         line
     }

@@ -417,3 +417,140 @@ fn many_findings_of_one_rule_are_counted() {
     assert_eq!(codes(&report), ["logs-read-timeout"; 20]);
     says(&report.findings[19], &["and 30 more findings of this rule"]);
 }
+
+#[test]
+fn a_pause_after_a_connection_failed_or_stood_is_no_wait_for_a_port() {
+    let report = findings(
+        "m/bpbrm/log.010203",
+        &[
+            "10:00:00.000 [7.7] <2> x: connect in progress: 1",
+            "10:00:10.000 [7.7] <8> async_connect: getsockopt SO_ERROR returned 10060 0x274c",
+            "10:08:00.000 [7.7] <2> tape mounted",
+            "10:20:00.000 [7.7] <2> x: connect in progress: 1",
+            "10:20:00.001 [7.7] <2> l: BPCD CONNECT FROM 10.0.0.1.600 TO 10.0.0.2.1556 fd",
+        ],
+    );
+    let titles: Vec<&str> = report.findings.iter().map(|finding| finding.title.as_str()).collect();
+    assert_eq!(
+        titles,
+        [
+            "m to a host that the log does not name: a port that the log does not name does not answer: 1 wait, 10.0 s in all"
+        ]
+    );
+    // How the first went is said in words that are not known.
+    let unknown = findings(
+        "m/bpbrm/log.010203",
+        &[
+            "10:00:00.000 [7.7] <2> x: connect in progress: 1",
+            "10:00:00.010 [7.7] <2> x: es ist verbunden",
+            "10:00:09.000 [7.7] <2> x: at work",
+            "10:01:30.000 [7.7] <2> x: at work",
+            "10:20:00.000 [7.7] <2> x: connect in progress: 2",
+            "10:20:00.001 [7.7] <2> l: BPCD CONNECT FROM 10.0.0.1.600 TO 10.0.0.2.13724 fd",
+        ],
+    );
+    assert_eq!(codes(&unknown), Vec::<&str>::new(), "{:#?}", unknown.findings);
+}
+
+#[test]
+fn lines_without_ids_are_no_thread() {
+    let report = findings(
+        "m/x.log",
+        &[
+            "06/03/11 10:00:00.000 retry_getaddrinfo: looking for media1",
+            "06/03/11 10:00:09.000 [Y] another line",
+        ],
+    );
+    assert!(!codes(&report).contains(&"logs-lookup-slow"), "{:#?}", report.findings);
+}
+
+#[test]
+fn another_attempt_of_a_job_is_not_the_work_that_a_lost_connection_did_not_need() {
+    let lines = |more: &[&str]| {
+        let mut lines = vec![
+            "10:00:00.000 [7.7] <2> x: jobid=5 parentid=5 begins",
+            "12:00:00.000 [7.7] <2> x: jobid=5 terminateAllJobs status 40",
+            "12:00:30.000 [7.9] <2> x: jobid=5 parentid=5 begins",
+            "13:00:00.000 [7.9] <2> x: jobid=5 WRITE DONE",
+        ];
+        lines.extend(more);
+        findings("p/nbjm/log.010203", &lines)
+    };
+    assert_eq!(codes(&lines(&[])), ["logs-status"]);
+    // That of the first attempt is told although the second has written as well.
+    let lost = findings(
+        "p/nbjm/log.010203",
+        &[
+            "10:00:00.000 [7.7] <2> x: jobid=5 WRITE DONE",
+            "12:00:00.000 [7.7] <2> x: jobid=5 terminateAllJobs status 40",
+            "13:00:00.000 [7.9] <2> x: jobid=5 WRITE DONE",
+        ],
+    );
+    says(one(&lost, "logs-control-lost"), &["2 h 0 min 0.0 s after its work was done"]);
+}
+
+#[test]
+fn what_hosts_wrote_by_clocks_that_nothing_links_is_not_set_side_by_side() {
+    let report = report(&[
+        ("p/nbjm/log.010203".into(), "12:00:00.000 [7.7] <2> x: jobid=5 terminateAllJobs status 40".into()),
+        ("m/bptm/log.010203".into(), "09:00:00.000 [8.8] <2> x: jobid=5 WRITE DONE".into()),
+    ]);
+    assert_eq!(codes(&report), ["logs-status"]);
+}
+
+#[test]
+fn another_client_that_was_at_work_does_not_show_that_this_one_was() {
+    let mut scenario = Scenario::new(2012, 2, 29);
+    let (media, client, other) =
+        (scenario.host("media1", 0), scenario.host("client7", 0), scenario.host("client8", 0));
+    let process = |host, program, ids| Process { host, program, style: Style::Server, ids };
+    let (bpbrm, brother) = (process(media, "bpbrm", (7249, 1)), process(media, "bpbrm", (7300, 1)));
+    let (own, others) = (process(client, "bpcd", (10, 1)), process(other, "bpbkar", (11, 1)));
+    for (server, peer, ends) in [
+        (bpbrm, own, "FROM 10.20.0.1.600 TO 10.20.7.7.13724"),
+        (brother, others, "FROM 10.20.0.1.601 TO 10.20.7.8.13724"),
+    ] {
+        scenario.line(server, at(9, 0, 0, 0), &format!("logconnections: BPCD CONNECT {ends} fd = 3"));
+        scenario.line(peer, at(9, 0, 0, 1), &format!("bpcd: BPCD ACCEPT {ends} fd = 3"));
+    }
+    scenario.line(bpbrm, at(9, 0, 42, 975), "bpbrm mm_sig: ready");
+    for minute in 2..5 {
+        scenario.line(others, at(9, minute, 30, 0), "bpbkar scan: looked at many files");
+    }
+    scenario.line(bpbrm, at(9, 6, 20, 87), "bpbrm readline: socket read failed: errno = 62 - Timer expired");
+    says(
+        one(&report(&scenario.files()), "logs-read-timeout"),
+        &["Whether the client was alive the logs at hand do not show"],
+    );
+}
+
+#[test]
+fn the_details_of_a_job_end_in_any_words() {
+    let report = findings(
+        "p/details.txt",
+        &[
+            "6/3/2011 5:50:00 PM - Error bpbrm(pid=7) x",
+            "6/3/2011 5:52:00 PM - begin",
+            "6/3/2011 5:53:00 PM - cannot connect on socket  (25)",
+        ],
+    );
+    says(one(&report, "logs-status"), &["1 ending with status 25"]);
+}
+
+#[test]
+fn endings_that_failed_are_kept_whatever_number_ended_well() {
+    let mut lines: Vec<String> = (0..10_050)
+        .map(|_| "10:00:00.000 [7.7] <2> x: EXIT STATUS 0: the requested operation".into())
+        .collect();
+    lines.push(
+        "11:00:00.000 [7.8] <16> bpbrm Exit: client backup EXIT STATUS 25: cannot connect on socket".into(),
+    );
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let report = findings("m/bpbrm/log.010203", &lines);
+    says(one(&report, "logs-status"), &["1 ending with status 25"]);
+    assert!(
+        report.unknown.iter().any(|text| text.contains("50 endings with status 0")),
+        "{:?}",
+        report.unknown
+    );
+}

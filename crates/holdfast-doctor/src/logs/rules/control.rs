@@ -58,11 +58,16 @@ fn loss<'a>(case: &Case<'a>, id: u64, job: &'a JobSeen, ending: &'a Ending) -> O
     let jobs = &case.gathered.jobs;
     let children: Vec<(u64, &JobSeen)> =
         jobs.iter().filter(|(_, child)| child.parent == Some(id)).map(|(id, child)| (*id, child)).collect();
-    let works = std::iter::once(job).chain(children.iter().map(|(_, child)| *child));
-    let works: Vec<&Seen> = works.filter_map(|job| job.finished.as_ref()).collect();
     let when = |seen: &&Seen| case.clocks.when(seen);
     let end = case.clocks.when(&ending.seen);
-    let work = *works.iter().max_by_key(|seen| when(seen))?;
+    // What the job itself writes after its status is another attempt of it, which has the same number.
+    let own = job.finished.iter().filter(|seen| when(seen) <= end);
+    let of_children = children.iter().flat_map(|(_, child)| {
+        let is_first = |seen: &&Seen| !has_failed_before(case, child, seen);
+        child.finished.iter().filter(is_first)
+    });
+    let comparable = |seen: &&Seen| case.clocks.is_comparable(seen.host, ending.seen.host);
+    let work = own.chain(of_children).filter(comparable).max_by_key(when)?;
     let gap = end.since(when(&work));
     let is_after = gap < 0;
     let idle_ms = if is_after { ending.quiet_ms? } else { gap };
@@ -73,6 +78,12 @@ fn loss<'a>(case: &Case<'a>, id: u64, job: &'a JobSeen, ending: &'a Ending) -> O
         })
         .collect();
     (idle_ms >= GAP_MS).then_some(Loss { id, ending, work, is_after, idle_ms, children })
+}
+
+/// Whether a job had failed before this was written, so that it is of another attempt.
+fn has_failed_before(case: &Case<'_>, job: &JobSeen, seen: &Seen) -> bool {
+    let at = case.clocks.when(seen);
+    job.endings.iter().any(|ending| ending.status != 0 && case.clocks.when(&ending.seen) < at)
 }
 
 pub(super) fn find(case: &Case<'_>) -> Vec<Finding> {

@@ -10,6 +10,9 @@ pub(super) mod rendezvous;
 mod stall;
 mod status;
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use super::fact::{Dial, Seen};
 use super::gather::Gathered;
 use super::hosts::Clocks;
@@ -83,15 +86,36 @@ impl Case<'_> {
         Evidence::Line(Quoted { file, line: seen.line, text: seen.text.to_string() })
     }
 
-    /// Waits of all hosts that began between two moments: how many, and their sum in milliseconds.
+    /// The addresses that a host has, as connections show that it saw itself.
+    fn addresses(&self, host: usize) -> BTreeSet<IpAddr> {
+        let own = self.gathered.links.items.iter().filter(|link| link.host == host);
+        own.map(|link| if link.by_dialler { link.from.ip } else { link.to.ip }).collect()
+    }
+
+    /// Waits for ports of the host of `begin` between two moments: how many, and in how many milliseconds somebody waited.
+    /// What many waited for at one time counts once.
     fn waits_between(&self, begin: &Seen, end: &Seen) -> (usize, i64) {
+        let own = self.addresses(begin.host);
         let (from, to) = (self.clocks.when(begin), self.clocks.when(end));
         let dials = self.gathered.dials.items.iter();
         let others = dials.filter(|dial| self.clocks.is_comparable(dial.ended.host, begin.host));
-        let waits = others
-            .flat_map(|dial: &Dial| &dial.waits)
-            .filter(|wait| self.clocks.when(&wait.begun) >= from && self.clocks.when(&wait.begun) <= to);
-        waits.fold((0, 0), |(count, sum), wait| (count + 1, sum + wait.ms))
+        let all = others.flat_map(|dial: &Dial| dial.waits.iter().map(move |wait| (dial, wait)));
+        let mut spans: Vec<(i64, i64)> = all
+            .filter(|(dial, wait)| {
+                let target = wait.to.or(dial.reached.map(|(_, to)| to));
+                target.is_some_and(|target| own.contains(&target.ip))
+            })
+            .map(|(_, wait)| (self.clocks.when(&wait.begun).ms, self.clocks.when(&wait.ended).ms))
+            .filter(|(begun, _)| (from.ms..=to.ms).contains(begun))
+            .collect();
+        spans.sort_unstable();
+        let (mut sum, mut until) = (0, from.ms);
+        for (begun, ended) in &spans {
+            let (begun, ended) = ((*begun).max(until), (*ended).min(to.ms));
+            sum += (ended - begun).max(0);
+            until = until.max(ended);
+        }
+        (spans.len(), sum)
     }
 }
 

@@ -1,5 +1,7 @@
 //! A read that gave up waiting, while the peer was alive and only had nothing to say.
 
+use std::net::IpAddr;
+
 use super::Case;
 use crate::code::Code;
 use crate::finding::{Evidence, Finding, Severity};
@@ -27,13 +29,29 @@ pub(super) fn find(case: &Case<'_>) -> Vec<Finding> {
     long.map(|quiet| finding(case, quiet)).collect()
 }
 
-/// A client's program that wrote within the silence, and in how many minutes.
+/// The address of who the process talked with when it gave up: the other end of its last connection.
+fn peer(case: &Case<'_>, quiet: &Quiet) -> Option<IpAddr> {
+    let seen = &quiet.seen;
+    // Threads of one process share its sockets.
+    let own = case.gathered.links.items.iter().filter(|link| {
+        link.thread >> 32 == seen.thread >> 32
+            && link.thread != 0
+            && link.host == seen.host
+            && link.at <= seen.at
+    });
+    let last = own.max_by_key(|link| link.at)?;
+    Some(if last.by_dialler { last.to.ip } else { last.from.ip })
+}
+
+/// A program of the client that wrote within the silence, and in how many minutes. Another client's says nothing.
 fn alive<'a>(case: &Case<'a>, quiet: &Quiet) -> Option<(&'a str, &'static str, usize)> {
+    let peer = peer(case, quiet)?;
     let end = case.clocks.when(&quiet.seen);
     let (first, last) = ((end.ms - quiet.ms).div_euclid(60_000) + 1, end.ms.div_euclid(60_000) - 1);
     let mut found = None;
     for (host, name) in case.gathered.hosts.iter().enumerate() {
-        if host == quiet.seen.host || !case.clocks.is_comparable(host, quiet.seen.host) {
+        let is_peer = case.addresses(host).contains(&peer);
+        if host == quiet.seen.host || !is_peer || !case.clocks.is_comparable(host, quiet.seen.host) {
             continue;
         }
         let ahead = case
