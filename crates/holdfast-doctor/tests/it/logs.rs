@@ -455,10 +455,10 @@ fn a_pause_after_a_connection_failed_or_stood_is_no_wait_for_a_port() {
 #[test]
 fn lines_without_ids_are_no_thread() {
     let report = findings(
-        "m/x.log",
+        "m/details.txt",
         &[
-            "06/03/11 10:00:00.000 retry_getaddrinfo: looking for media1",
-            "06/03/11 10:00:09.000 [Y] another line",
+            "6/3/2011 5:50:00 PM - Info bpbrm: retry_getaddrinfo: looking for media1",
+            "6/3/2011 5:50:09 PM - mounting another tape",
         ],
     );
     assert!(!codes(&report).contains(&"logs-lookup-slow"), "{:#?}", report.findings);
@@ -553,4 +553,21 @@ fn endings_that_failed_are_kept_whatever_number_ended_well() {
         "{:?}",
         report.unknown
     );
+}
+
+#[test]
+fn waits_for_other_hosts_do_not_make_a_socket_late_and_what_ran_at_one_time_counts_once() {
+    let mut scenario = Scenario::late_socket();
+    let media = scenario.host("media1", 0);
+    for number in 0..6 {
+        let bpbrm = Process { host: media, program: "bpbrm", style: Style::Server, ids: (6000 + number, 1) };
+        // Half of them wait for the client as well, at the same time as the first does.
+        let to = if number % 2 == 0 { "10.20.9.9" } else { "10.20.7.7" };
+        let begun = at(17, 47, 8, 550);
+        scenario.line(bpbrm, begun, "vnet_async_connect: ... 0: connect in progress: 1 0x00000001");
+        scenario.line(bpbrm, begun + 10_000, "vnet_async_connect: ... 0: connect in progress: 2 0x00000002");
+        let ends = format!("FROM 10.20.0.1.{} TO {to}.13724", 40_000 + number);
+        scenario.line(bpbrm, begun + 10_002, &format!("logconnections: BPCD CONNECT {ends} fd = 8"));
+    }
+    says(one(&report(&scenario.files()), "logs-socket-late"), &["210.0 s were spent in 24 waits"]);
 }
