@@ -1,7 +1,8 @@
 //! The matrix as text and as a table: who dials stands at the left, whom at the top.
 
-use super::facts::{Facts, Host, Role};
-use crate::report::html::Table;
+use super::facts::{Facts, Host, Outcome, Role};
+use crate::report::html::{Field, Grid, Table};
+use crate::report::picture::Kind;
 
 /// Hosts for which a matrix fits a page or a terminal; of more, only the ways are listed.
 pub const GRID_MAX: usize = 16;
@@ -9,14 +10,50 @@ pub const GRID_MAX: usize = 16;
 /// What the words and signs of the matrix mean.
 pub const LEGEND: &str = "open: the right host answers; refused: a reset, nothing listens there or a firewall says no; dropped: no \
                           answer at all;\nunreachable: a router says so; mute: accepted, then silence; foreign: somebody else \
-                          answers; .: no address to dial; ?: not told";
+                          answers;\nnot tried: there was no time; .: no address to dial; ?: not told";
 
-/// As a table of a page.
+/// As a picture of a page, for a site that is small enough: each field the best address that was tried, and what came.
+#[must_use]
+pub fn picture(facts: &Facts) -> Option<Grid> {
+    if facts.hosts.len() > GRID_MAX {
+        return None;
+    }
+    let field = |from: usize, to: usize| match facts.best(from, to) {
+        _ if from == to => Field { kind: None, word: String::new(), detail: String::new() },
+        Some(way) => {
+            let ms =
+                if way.outcome == Outcome::Untried { String::new() } else { format!(", {} ms", way.millis) };
+            let detail = format!("{}{ms}", way.address);
+            Field { kind: Some(kind(way.outcome)), word: way.outcome.word().into(), detail }
+        }
+        None => {
+            let told = facts.hosts.get(from).is_some_and(|host| host.told);
+            let word = if told { "no address" } else { "not told" };
+            Field { kind: None, word: word.into(), detail: String::new() }
+        }
+    };
+    let fields = |from: usize| (0..facts.hosts.len()).map(|to| field(from, to)).collect();
+    Some(Grid {
+        title: "Who can dial whom: from the host at the left to the host at the top".into(),
+        columns: facts.hosts.iter().map(named).collect(),
+        rows: facts.hosts.iter().enumerate().map(|(from, host)| (named(host), fields(from))).collect(),
+    })
+}
+
+fn kind(outcome: Outcome) -> Kind {
+    match outcome {
+        Outcome::Open => Kind::Good,
+        Outcome::Dropped => Kind::Delay,
+        Outcome::Refused | Outcome::Unreachable | Outcome::Foreign => Kind::Failure,
+        Outcome::Mute | Outcome::Untried => Kind::Note,
+    }
+}
+
+/// Every way that was tried, as a table of a page.
 #[must_use]
 pub fn table(facts: &Facts) -> Table {
-    let title = "Who can dial whom".to_owned();
-    let (columns, rows) = grid(facts);
-    Table { title, columns, rows }
+    let (columns, rows) = list(facts);
+    Table { title: "Every address that was tried".to_owned(), columns, rows }
 }
 
 /// As text, a line for each host.
@@ -86,7 +123,7 @@ fn named(host: &Host) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::matrix::facts::{Outcome, Way};
+    use crate::matrix::facts::Way;
 
     #[test]
     fn a_small_site_is_a_matrix() {
@@ -105,7 +142,16 @@ mod tests {
             millis: 2,
             detail: String::new(),
         };
-        let text = text(&Facts { hosts, ways: vec![way] });
+        let facts = Facts { hosts, ways: vec![way] };
+        let picture = picture(&facts).unwrap();
+        let (name, fields) = &picture.rows[1];
+        assert_eq!(
+            (name.as_str(), fields[0].kind, fields[0].detail.as_str()),
+            ("web1", Some(Kind::Good), "10.0.0.1:7556, 2 ms")
+        );
+        assert_eq!((fields[2].kind, fields[2].word.as_str()), (None, "no address"));
+        assert_eq!(table(&facts).rows.len(), 1);
+        let text = text(&facts);
         let expected = "\
 from \\ to    p (primary)  web1  db
 p (primary)  -            .     .

@@ -54,6 +54,8 @@ pub enum Outcome {
     Dropped,
     /// Somebody else answered.
     Foreign,
+    /// The survey's time was over before it was known.
+    Untried,
 }
 
 impl Outcome {
@@ -67,6 +69,7 @@ impl Outcome {
             Self::Mute => "mute",
             Self::Dropped => "dropped",
             Self::Foreign => "foreign",
+            Self::Untried => "not tried",
         }
     }
 }
@@ -102,6 +105,12 @@ impl Facts {
         let count = self.hosts.len();
         self.ways.retain(|way| way.from < count && way.to < count);
         self
+    }
+
+    /// Whether an address of this direction was left untried, so that no more is known than the others show.
+    #[must_use]
+    pub fn is_incomplete(&self, from: usize, to: usize) -> bool {
+        self.ways.iter().any(|way| (way.from, way.to, way.outcome) == (from, to, Outcome::Untried))
     }
 
     /// Whether the two can have a session: it needs one direction.

@@ -11,19 +11,38 @@ const EACH_MAX: usize = 50;
 /// The findings, and what is not known.
 #[must_use]
 pub fn findings(facts: &Facts) -> (Vec<Finding>, Vec<String>) {
-    let mut findings = no_ways(facts);
-    findings.extend(ways(facts, Outcome::Dropped).map(|way| dropped(facts, way)).take(EACH_MAX));
-    findings.extend(ways(facts, Outcome::Foreign).map(|way| foreign(facts, way)).take(EACH_MAX));
-    findings.extend(facts.hosts.iter().filter(|host| !host.told).map(away).take(EACH_MAX));
-    (findings, unknown(facts))
+    let mut unknown = Vec::new();
+    let mut findings = few(no_ways(facts), "pairs of hosts without a way", &mut unknown);
+    let dropped = ways(facts, Outcome::Dropped).map(|way| dropped(facts, way)).collect();
+    findings.extend(few(dropped, "ways that are dropped", &mut unknown));
+    let foreign = ways(facts, Outcome::Foreign).map(|way| foreign(facts, way)).collect();
+    findings.extend(few(foreign, "addresses where somebody else answers", &mut unknown));
+    let away = facts.hosts.iter().filter(|host| !host.told).map(away).collect();
+    findings.extend(few(away, "hosts that have not told what they reach", &mut unknown));
+    let untold = untold(facts);
+    unknown.extend(untold.iter().take(EACH_MAX).cloned());
+    if untold.len() > EACH_MAX {
+        unknown.push(format!("the same of {} more pairs of hosts", untold.len() - EACH_MAX));
+    }
+    (findings, unknown)
 }
 
-/// Which roles need a session with each other: everybody with the primary server, clients with media servers.
+/// The first of one kind; that there are more is said.
+fn few(mut found: Vec<Finding>, what: &str, unknown: &mut Vec<String>) -> Vec<Finding> {
+    if found.len() > EACH_MAX {
+        unknown.push(format!(
+            "{} more {what} have no finding of their own; the facts have all",
+            found.len() - EACH_MAX
+        ));
+        found.truncate(EACH_MAX);
+    }
+    found
+}
+
+/// Which roles need a session with each other: everybody with the primary server, clients with media servers, and these with
+/// each other, to duplicate.
 fn needed(a: Role, b: Role) -> bool {
-    matches!(
-        (a, b),
-        (Role::Primary, _) | (_, Role::Primary) | (Role::Media, Role::Client) | (Role::Client, Role::Media)
-    )
+    !matches!((a, b), (Role::Client, Role::Client))
 }
 
 /// Pairs whose two sides have told what they found, that need each other, and have no way.
@@ -39,7 +58,7 @@ fn no_ways(facts: &Facts) -> Vec<Finding> {
                 && known
                 && !connected
                 && !facts.joined(a, b)
-                && findings.len() < EACH_MAX
+                && !is_incomplete(facts, a, b)
             {
                 findings.push(no_way(facts, a, b));
             }
@@ -49,7 +68,12 @@ fn no_ways(facts: &Facts) -> Vec<Finding> {
 }
 
 fn tried(facts: &Facts, a: usize, b: usize) -> bool {
-    facts.best(a, b).is_some() || facts.best(b, a).is_some()
+    let was = |from, to| facts.best(from, to).is_some_and(|way| way.outcome != Outcome::Untried);
+    was(a, b) || was(b, a)
+}
+
+fn is_incomplete(facts: &Facts, a: usize, b: usize) -> bool {
+    facts.is_incomplete(a, b) || facts.is_incomplete(b, a)
 }
 
 fn no_way(facts: &Facts, a: usize, b: usize) -> Finding {
@@ -136,23 +160,24 @@ fn sentence(facts: &Facts, way: &Way) -> String {
     format!("{from} to {to} at {}: {} after {} ms{detail}.", way.address, way.outcome.word(), way.millis)
 }
 
-/// Pairs that need each other and of which nobody has tried anything.
-fn unknown(facts: &Facts) -> Vec<String> {
+/// Pairs that need each other and of which nobody has tried anything, or not all without having found a way.
+fn untold(facts: &Facts) -> Vec<String> {
     let mut unknown = Vec::new();
     for (a, one) in facts.hosts.iter().enumerate() {
         for (b, other) in facts.hosts.iter().enumerate().skip(a + 1) {
             let connected = one.connected || other.connected;
             let with_primary = one.role == Role::Primary || other.role == Role::Primary;
-            if needed(one.role, other.role)
-                && !tried(facts, a, b)
-                && !(with_primary && connected)
-                && unknown.len() < EACH_MAX
-            {
-                unknown.push(format!(
-                    "whether {} and {} reach each other: no address of either was tried by the other",
-                    one.name, other.name
-                ));
+            if !needed(one.role, other.role) || (with_primary && connected) || facts.joined(a, b) {
+                continue;
             }
+            let why = if is_incomplete(facts, a, b) {
+                "there was no time to try every address; ask fewer hosts with --host"
+            } else if !tried(facts, a, b) {
+                "no address of either was tried by the other"
+            } else {
+                continue;
+            };
+            unknown.push(format!("whether {} and {} reach each other: {why}", one.name, other.name));
         }
     }
     unknown
@@ -227,5 +252,38 @@ mod tests {
         facts.ways[0].address = "192.0.2.1:7556".into();
         assert!(facts.joined(2, 1) && facts.joined(1, 2));
         assert_eq!(codes(&facts), [("way-dropped", Severity::Note)]);
+    }
+
+    #[test]
+    fn what_there_was_no_time_for_is_unknown_and_no_finding() {
+        let facts =
+            site(vec![way(2, 1, Outcome::Untried), way(1, 2, Outcome::Refused), way(3, 1, Outcome::Open)]);
+        assert_eq!(codes(&facts), []);
+        let unknown = findings(&facts).1;
+        assert!(
+            unknown.len() == 1 && unknown[0].contains("m and c") && unknown[0].contains("no time"),
+            "{unknown:?}"
+        );
+        // A way that was found is enough.
+        let facts =
+            site(vec![way(2, 1, Outcome::Untried), way(1, 2, Outcome::Open), way(3, 1, Outcome::Open)]);
+        assert_eq!(findings(&facts).1, Vec::<String>::new());
+    }
+
+    #[test]
+    fn media_servers_need_each_other_to_duplicate() {
+        let hosts = vec![host("p", Role::Primary), host("m", Role::Media), host("n", Role::Media)];
+        let facts = Facts { hosts, ways: vec![way(1, 2, Outcome::Refused)] };
+        assert_eq!(codes(&facts), [("no-way", Severity::Problem)]);
+    }
+
+    #[test]
+    fn what_is_beyond_the_bound_is_counted() {
+        let mut hosts = vec![host("m", Role::Media)];
+        hosts.extend((0..EACH_MAX + 9).map(|number| host(&format!("c{number}"), Role::Client)));
+        let ways = (1..hosts.len()).map(|to| way(0, to, Outcome::Dropped)).collect();
+        let (found, unknown) = findings(&Facts { hosts, ways });
+        assert_eq!(found.len(), 2 * EACH_MAX);
+        assert_eq!(unknown.iter().filter(|text| text.starts_with("9 more ")).count(), 2, "{unknown:?}");
     }
 }

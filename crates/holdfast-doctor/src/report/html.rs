@@ -5,7 +5,7 @@ use std::fmt::Write;
 use holdfast_types::terminal::steers;
 use serde::Serialize;
 
-use super::picture::{Mark, Picture};
+use super::picture::{Kind, Mark, Picture};
 use super::{Report, svg};
 use crate::finding::{Evidence, Finding, Severity};
 
@@ -22,7 +22,31 @@ pub struct Page {
     /// In order.
     pub pictures: Vec<Picture>,
     /// In order.
+    pub grids: Vec<Grid>,
+    /// In order.
     pub tables: Vec<Table>,
+}
+
+/// A picture of who stands how to whom: a row and a column for each, and a field that has its look also without colours.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Grid {
+    /// What it shows, and how it is read.
+    pub title: String,
+    /// Names, from left to right.
+    pub columns: Vec<String>,
+    /// Names, from top to bottom, with as many fields as there are columns.
+    pub rows: Vec<(String, Vec<Field>)>,
+}
+
+/// A field of a grid.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Field {
+    /// Its look; none for what is empty.
+    pub kind: Option<Kind>,
+    /// A word.
+    pub word: String,
+    /// More, in small letters.
+    pub detail: String,
 }
 
 /// A table of facts.
@@ -59,6 +83,9 @@ pub fn page<F: Serialize>(report: &Report<F>, page: &Page) -> String {
     }
     for picture in &page.pictures {
         self::picture(&mut html, picture);
+    }
+    for grid in &page.grids {
+        self::grid(&mut html, grid);
     }
     for table in &page.tables {
         self::table(&mut html, table);
@@ -138,6 +165,27 @@ fn lasts(mark: &Mark) -> String {
     }
 }
 
+fn grid(html: &mut String, grid: &Grid) {
+    let head: String = grid.columns.iter().map(|column| format!("<th>{}", escape(column))).collect();
+    add(html, &format!("<figure><figcaption>{}</figcaption>", escape(&grid.title)));
+    add(html, &format!("<table class=\"grid\"><tr><th>{head}</tr>"));
+    for (name, fields) in &grid.rows {
+        let cells: String = fields.iter().map(field).collect();
+        add(html, &format!("<tr><th>{}{cells}</tr>", escape(name)));
+    }
+    html.push_str("</table></figure>\n");
+}
+
+fn field(field: &Field) -> String {
+    let class = field.kind.map(|kind| format!(" class=\"{}\"", svg::class(kind))).unwrap_or_default();
+    let detail = if field.detail.is_empty() {
+        String::new()
+    } else {
+        format!("<br><small>{}</small>", escape(&field.detail))
+    };
+    format!("<td{class}>{}{detail}", escape(&field.word))
+}
+
 fn table(html: &mut String, table: &Table) {
     let head: String = table.columns.iter().map(|column| format!("<th>{}", escape(column))).collect();
     add(html, &format!("<h2>{}</h2>\n<table><tr>{head}</tr>", escape(&table.title)));
@@ -209,8 +257,16 @@ mod tests {
         let lane = drawn.lane(evil, evil).unwrap();
         drawn.mark(Mark { lane, from: 0, to: 9, kind: Kind::Silent, label: evil.into() });
         let table = Table { title: evil.into(), columns: vec![evil.into()], rows: vec![vec![evil.into()]] };
-        let page =
-            Page { title: evil.into(), about: vec![evil.into()], pictures: vec![drawn], tables: vec![table] };
+        let field = Field { kind: Some(Kind::Good), word: evil.into(), detail: evil.into() };
+        let grid =
+            Grid { title: evil.into(), columns: vec![evil.into()], rows: vec![(evil.into(), vec![field])] };
+        let page = Page {
+            title: evil.into(),
+            about: vec![evil.into()],
+            pictures: vec![drawn],
+            grids: vec![grid],
+            tables: vec![table],
+        };
         let html = super::page(&report(evil), &page);
         assert!(
             !html.contains("<script") && !html.contains("\"onload") && !html.contains('\u{1b}'),

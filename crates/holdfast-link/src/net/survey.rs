@@ -22,7 +22,7 @@ use crate::route::{Outcome, Route};
 pub const HOSTS_MAX: usize = 64;
 /// Addresses of each that are tried.
 pub const ADDRESSES_MAX: usize = 8;
-/// How long a survey takes at most. What has not ended by then is not told.
+/// How long a survey takes at most. What has not ended by then is told as not tried.
 pub const SURVEY_MAX: Duration = Duration::from_secs(20);
 
 /// Attempts at one time: of hosts at addresses that are dropped silently, each takes its whole [`ATTEMPT_MAX`].
@@ -35,8 +35,8 @@ pub struct Tried {
     pub host: Identity,
     /// Where.
     pub address: SocketAddr,
-    /// What became of it.
-    pub outcome: Outcome,
+    /// What became of it; `None`: the time was over before that was known.
+    pub outcome: Option<Outcome>,
     /// After how long.
     pub after: Duration,
     /// What exactly, as the system or the peer put it.
@@ -50,12 +50,17 @@ impl Link {
         let process = self.process();
         let until = now() + SURVEY_MAX;
         let me = process.me().credentials.identity().clone();
-        let mut all = Vec::new();
+        let mut resolving = JoinSet::new();
         for (identity, given) in wanted.into_iter().filter(|(host, _)| *host != me).take(HOSTS_MAX) {
-            let host = process.host(&identity);
-            for address in addresses(process, &host, given, until).await {
-                all.push((Arc::clone(&host), address));
-            }
+            let (process, host) = (Arc::clone(process), process.host(&identity));
+            resolving.spawn(async move {
+                let addresses = addresses(&process, &host, given, until).await;
+                (host, addresses)
+            });
+        }
+        let mut all = Vec::new();
+        while let Some(Ok((host, addresses))) = resolving.join_next().await {
+            all.extend(addresses.into_iter().map(|address| (Arc::clone(&host), address)));
         }
         try_all(process, all, until).await
     }
@@ -92,16 +97,24 @@ async fn addresses(
 }
 
 async fn try_all(process: &Arc<Process>, all: Vec<(Arc<Host>, SocketAddr)>, until: Instant) -> Vec<Tried> {
-    let mut waiting = all.into_iter();
+    let untried = |(host, address): (Arc<Host>, SocketAddr)| Tried {
+        host: host.identity.clone(),
+        address,
+        outcome: None,
+        after: Duration::ZERO,
+        detail: "not tried: the survey's time was over".into(),
+    };
+    let mut waiting = all.iter().cloned().enumerate();
+    let mut tried: Vec<Tried> = all.iter().cloned().map(untried).collect();
     let mut running = JoinSet::new();
-    let mut tried = Vec::new();
     loop {
         while running.len() < AT_ONCE {
-            let Some((host, address)) = waiting.next() else { break };
-            running.spawn(attempt(Arc::clone(process), host, address));
+            let Some((at, (host, address))) = waiting.next() else { break };
+            let process = Arc::clone(process);
+            running.spawn(async move { (at, attempt(&process, host, address).await) });
         }
         match timeout_at(until.into(), running.join_next()).await {
-            Ok(Some(Ok(one))) => tried.push(one),
+            Ok(Some(Ok((at, one)))) => tried[at] = one,
             // A defect in one attempt.
             Ok(Some(Err(_))) => {}
             // No more, or no more time: what is running ends with the set.
@@ -110,16 +123,16 @@ async fn try_all(process: &Arc<Process>, all: Vec<(Arc<Host>, SocketAddr)>, unti
     }
 }
 
-async fn attempt(process: Arc<Process>, host: Arc<Host>, address: SocketAddr) -> Tried {
+async fn attempt(process: &Arc<Process>, host: Arc<Host>, address: SocketAddr) -> Tried {
     let begun = now();
-    let done = dial(&process, &host, address, Purpose::Session, begun + ATTEMPT_MAX).await;
+    let done = dial(process, &host, address, Purpose::Session, begun + ATTEMPT_MAX).await;
     let after = now().saturating_duration_since(begun);
     let (outcome, detail) = match done {
         Ok(_) => (Outcome::Open(after), String::new()),
         Err(error) => (error.outcome(), error.to_string()),
     };
     host.note(Route::Dial(address), outcome);
-    Tried { host: host.identity.clone(), address, outcome, after, detail }
+    Tried { host: host.identity.clone(), address, outcome: Some(outcome), after, detail }
 }
 
 #[cfg(test)]

@@ -39,7 +39,10 @@ pub async fn sights(link: &Link, targets: &[Target]) -> Vec<Sight> {
 }
 
 fn sight(tried: &Tried) -> Sight {
-    let outcome = match tried.outcome {
+    let Some(outcome) = tried.outcome else {
+        return of(tried, WireOutcome::Untried);
+    };
+    let outcome = match outcome {
         Outcome::Open(_) => WireOutcome::Open,
         Outcome::Refused => WireOutcome::Refused,
         Outcome::Unreachable => WireOutcome::Unreachable,
@@ -47,6 +50,10 @@ fn sight(tried: &Tried) -> Sight {
         Outcome::Silent => WireOutcome::Silent,
         Outcome::Intercepted => WireOutcome::Foreign,
     };
+    of(tried, outcome)
+}
+
+fn of(tried: &Tried, outcome: WireOutcome) -> Sight {
     let mut detail = tried.detail.clone();
     detail.truncate(detail.floor_char_boundary(DETAIL_MAX));
     Sight {

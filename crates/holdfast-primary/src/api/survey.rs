@@ -110,6 +110,7 @@ fn way(from: usize, hosts: &[Identity], sight: &wire::Sight) -> Option<Way> {
         WireOutcome::Mute => Outcome::Mute,
         WireOutcome::Silent => Outcome::Dropped,
         WireOutcome::Foreign => Outcome::Foreign,
+        WireOutcome::Untried => Outcome::Untried,
         // Of a later version.
         WireOutcome::Unknown => return None,
     };

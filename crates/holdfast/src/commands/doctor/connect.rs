@@ -162,7 +162,10 @@ fn page(report: &Report<Facts>) -> String {
         facts.wait_seconds
     )];
     let (pictures, tables) = (draw::pictures(facts), vec![draw::table(facts)]);
-    html::page(report, &Page { title: "What becomes of connections".into(), about, pictures, tables })
+    html::page(
+        report,
+        &Page { title: "What becomes of connections".into(), about, pictures, tables, ..Page::default() },
+    )
 }
 
 /// What this host can expect of others, if it is enrolled: nothing needs that it is.

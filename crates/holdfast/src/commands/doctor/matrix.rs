@@ -58,7 +58,8 @@ impl Args {
         if let Some(file) = &self.html {
             let tables = vec![draw::table(&report.facts)];
             let title = "Who reaches whom".to_owned();
-            let page = page(&report, &Page { title, about: vec![about], pictures: Vec::new(), tables });
+            let grids = draw::picture(&report.facts).into_iter().collect();
+            let page = page(&report, &Page { title, about: vec![about], grids, tables, ..Page::default() });
             write_page(console, file, &page)?;
             return Ok(Status::Done);
         }

@@ -131,5 +131,8 @@ fn page(report: &Report<Facts>) -> String {
     let about = coverage::summary(&report.facts);
     let tables = vec![coverage::table(&report.facts)];
     let title = "What the network did to these backups".to_owned();
-    html::page(report, &Page { title, about, pictures: draw::pictures(&report.facts), tables })
+    html::page(
+        report,
+        &Page { title, about, pictures: draw::pictures(&report.facts), tables, ..Page::default() },
+    )
 }
