@@ -64,7 +64,9 @@ cargo xtask lab jobs [--full] [NAME]...
     --markdown         prints the table of docs/reliability.md at the end
 
 cargo xtask lab doctor
-    What `holdfast doctor keepalive` predicts from the client's settings, and how long its kernel takes: within 10 %.
+    What `holdfast doctor connect` and `doctor idle` say of a router of which it is known what it does; what `doctor keepalive`
+    predicts from the client's settings, and how long its kernel takes: within 10 %.
+    --runs N           each connect and idle case so often (default 1)
     --case A,B, --jobs N, --list, --peer FILE, --markdown   as above
     --holdfast FILE    this program is asked, instead of building it
 
