@@ -12,12 +12,15 @@ pub struct Said {
     pub facts: Vec<Fact>,
     /// The job that it speaks of.
     pub job: Option<Job>,
+    /// Whether it says that it speaks of none: `jobid=-1`.
+    pub is_of_no_job: bool,
 }
 
 /// What a text says.
 #[must_use]
 pub fn decode(format: Format, text: &str) -> Said {
-    let mut said = Said { facts: Vec::new(), job: job(text) };
+    let is_of_no_job = text.contains("jobid=-") || text.contains("jobid=0 ");
+    let mut said = Said { facts: Vec::new(), job: job(text), is_of_no_job };
     let facts = &mut said.facts;
     facts.extend(rendezvous(text));
     facts.extend(waits(text));
@@ -28,7 +31,10 @@ pub fn decode(format: Format, text: &str) -> Said {
         None => facts.extend(failure(text)),
     }
     facts.extend(lookup(text));
-    if ["zero window", "Zero window", "ZeroWindow"].iter().any(|words| text.contains(words)) {
+    // That such windows are probed is a setting, and no window that is closed.
+    if ["zero window", "Zero window", "ZeroWindow"].iter().any(|words| text.contains(words))
+        && !text.contains("probe")
+    {
         facts.push(Fact::ClosedWindow);
     }
     if text.contains("WRITE DONE") {
@@ -315,12 +321,23 @@ mod tests {
             decode(Format::UnifiedLong, "[jobid=3 parentid=1] 6 [X::terminateAllJobs] status 40(X.cpp:1)");
         assert_eq!(
             said,
-            Said { facts: vec![Fact::Ended { status: 40 }], job: Some(Job { id: 3, parent: Some(1) }) }
+            Said {
+                facts: vec![Fact::Ended { status: 40 }],
+                job: Some(Job { id: 3, parent: Some(1) }),
+                is_of_no_job: false
+            }
         );
         let own = decode(Format::UnifiedLong, "[jobid=3 parentid=3] WRITE DONE");
-        assert_eq!(own, Said { facts: vec![Fact::Finished], job: Some(Job { id: 3, parent: None }) });
+        assert_eq!(
+            own,
+            Said { facts: vec![Fact::Finished], job: Some(Job { id: 3, parent: None }), is_of_no_job: false }
+        );
         let details = decode(Format::JobDetails, "end writing; write time: 0:06:00 file read failed (13)");
         assert_eq!(details.facts, [Fact::Ended { status: 13 }]);
+        assert!(
+            decode(Format::UnifiedLong, "[jobid=-1 parentid=-1] terminateAllJobs status 40").is_of_no_job
+        );
+        check("tcp zero window probes are on", &[]);
         check("the status of x is 5", &[]);
         check("vnet_cached_getaddrinfo: found in cache c7", &[]);
         check("retry_getaddrinfo() failed RV=-2", &[Fact::Lookup { is_end: true }]);

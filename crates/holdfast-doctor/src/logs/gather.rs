@@ -290,7 +290,7 @@ impl Gatherer {
         quiet: Option<(i64, u64)>,
     ) {
         let said = decode(format, text);
-        let job = reading.threads.job(seen.thread, said.job);
+        let job = if said.is_of_no_job { None } else { reading.threads.job(seen.thread, said.job) };
         // That the data are written says more than that a process ended well.
         let is_written = said.facts.contains(&Fact::Finished);
         let is_finished = is_written || said.facts.contains(&Fact::Ended { status: 0 });

@@ -219,6 +219,9 @@ impl Threads {
                 }
             }
             Fact::Failed { why, errno, to } => {
+                // The line may name no address; the one that began the connection did.
+                let dial = self.followed.get(&seen.thread).and_then(|followed| followed.dial.as_ref());
+                let to = to.or_else(|| dial.and_then(|dial| dial.aimed));
                 self.fail_dial((why, errno), to, seen, gathered);
                 let quiet_ms = quiet.map(|(ms, _)| ms);
                 gathered.failures.push(Failure { why, errno, to, quiet_ms, seen: seen.clone() });

@@ -313,7 +313,7 @@ fn slow_lookups_and_stalled_writes_are_told_with_their_times() {
             "10:09:00.100 [7.7] <16> bpbkar: ERR - EXIT STATUS 24: socket write failed",
         ],
     );
-    says(one(&stalled, "logs-write-stalled"), &["stood still for 9 min 0.0 s"]);
+    says(one(&stalled, "logs-write-stalled"), &["silent for 9 min 0.0 s"]);
     says(one(&stalled, "logs-status"), &["1 ending with status 24", "no other finding tells"]);
 }
 
@@ -570,4 +570,61 @@ fn waits_for_other_hosts_do_not_make_a_socket_late_and_what_ran_at_one_time_coun
         scenario.line(bpbrm, begun + 10_002, &format!("logconnections: BPCD CONNECT {ends} fd = 8"));
     }
     says(one(&report(&scenario.files()), "logs-socket-late"), &["210.0 s were spent in 24 waits"]);
+}
+
+#[test]
+fn a_refusal_whose_line_names_no_address_is_told_with_the_one_that_was_dialled() {
+    let refused = |before: &str| {
+        findings(
+            "m/bpbrm/log.010203",
+            &[before, "10:00:00.001 [7.7] <8> async_connect: getsockopt SO_ERROR returned 10061 0x274d"],
+        )
+    };
+    let report =
+        refused("10:00:00.000 [7.7] <2> x: connect: async CONNECT FROM 10.0.0.1.600 TO 10.0.0.2.1556 fd = 8");
+    says(one(&report, "logs-port-refused"), &["m: 10.0.0.2:1556 refused 1 connection"]);
+    let report = refused("10:00:00.000 [7.7] <2> x: connect in progress: 1");
+    says(one(&report, "logs-port-refused"), &["a port that the log does not name refused 1 connection"]);
+}
+
+#[test]
+fn one_lost_packet_is_no_firewall() {
+    let report = findings(
+        "m/bpbrm/log.010203",
+        &[
+            "10:00:00.000 [7.7] <2> x: connect in progress: 1",
+            "10:00:03.000 [7.7] <2> x: connect in progress: 2",
+            "10:00:03.001 [7.7] <2> l: BPCD CONNECT FROM 10.0.0.1.600 TO 10.0.0.2.13724 fd",
+        ],
+    );
+    assert_eq!(one(&report, "logs-port-dropped").severity, Severity::Note);
+}
+
+#[test]
+fn another_process_that_could_not_connect_is_not_explained_by_a_late_socket() {
+    let mut scenario = Scenario::late_socket();
+    let media = scenario.host("media1", 0);
+    let other = Process { host: media, program: "bpbrm", style: Style::Server, ids: (7000, 1) };
+    let ended = "bpbrm Exit: client backup EXIT STATUS = 25: cannot connect on socket";
+    scenario.line(other, at(17, 51, 59, 0), ended);
+    says(one(&report(&scenario.files()), "logs-status"), &["3 endings with status 25", "2 of 3 explained"]);
+}
+
+#[test]
+fn a_broken_job_names_the_last_process_elsewhere_that_ended_well() {
+    let mut scenario = Scenario::new(2012, 2, 29);
+    let (primary, media) = (scenario.host("primary1", 0), scenario.host("media1", 0));
+    let process = |host, program| Process { host, program, style: Style::Server, ids: (7, 7) };
+    let (nbjm, bptm) = (process(primary, "nbjm"), process(media, "bptm"));
+    let ends = "FROM 10.20.0.1.600 TO 10.20.0.2.13724";
+    scenario.line(nbjm, at(9, 0, 0, 0), &format!("l: BPCD CONNECT {ends} fd = 3"));
+    scenario.line(bptm, at(9, 0, 0, 1), &format!("l: BPCD ACCEPT {ends} fd = 3"));
+    scenario.line(bptm, at(10, 0, 0, 0), "bptm: EXITING with EXIT STATUS 0: the requested operation");
+    scenario.line(nbjm, at(12, 0, 0, 0), "terminateAllJobs status 40");
+    says(
+        one(&report(&scenario.files()), "logs-status"),
+        &[
+            "on media1 a process ended with status 0 2 h 0 min 0.0 s before; whether it worked for that job, no line says",
+        ],
+    );
 }

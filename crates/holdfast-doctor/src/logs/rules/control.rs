@@ -1,5 +1,7 @@
 //! The connection that the job manager holds for the length of a job: lost while the work finished or went on.
 
+use std::collections::BTreeMap;
+
 use super::Case;
 use crate::code::Code;
 use crate::finding::{Evidence, Finding, Severity};
@@ -44,20 +46,28 @@ pub(in crate::logs) struct Loss<'a> {
 
 /// All of them. Only what the logs link by job: that two things came one after another proves nothing.
 pub(in crate::logs) fn losses<'a>(case: &Case<'a>) -> Vec<Loss<'a>> {
+    let mut children: BTreeMap<u64, Vec<(u64, &JobSeen)>> = BTreeMap::new();
+    for (id, job) in &case.gathered.jobs {
+        if let Some(parent) = job.parent {
+            children.entry(parent).or_default().push((*id, job));
+        }
+    }
     let mut losses = Vec::new();
     for (id, job) in &case.gathered.jobs {
         let Some(ending) = job.endings.iter().find(|ending| ending.status == BROKEN) else { continue };
-        if let Some(loss) = loss(case, *id, job, ending) {
+        if let Some(loss) = loss(case, (*id, job), children.remove(id).unwrap_or_default(), ending) {
             losses.push(loss);
         }
     }
     losses
 }
 
-fn loss<'a>(case: &Case<'a>, id: u64, job: &'a JobSeen, ending: &'a Ending) -> Option<Loss<'a>> {
-    let jobs = &case.gathered.jobs;
-    let children: Vec<(u64, &JobSeen)> =
-        jobs.iter().filter(|(_, child)| child.parent == Some(id)).map(|(id, child)| (*id, child)).collect();
+fn loss<'a>(
+    case: &Case<'a>,
+    (id, job): (u64, &'a JobSeen),
+    children: Vec<(u64, &'a JobSeen)>,
+    ending: &'a Ending,
+) -> Option<Loss<'a>> {
     let when = |seen: &&Seen| case.clocks.when(seen);
     let end = case.clocks.when(&ending.seen);
     // What the job itself writes after its status is another attempt of it, which has the same number.
@@ -87,10 +97,11 @@ fn has_failed_before(case: &Case<'_>, job: &JobSeen, seen: &Seen) -> bool {
 }
 
 pub(super) fn find(case: &Case<'_>) -> Vec<Finding> {
-    losses(case).iter().map(|loss| finding(case, loss)).collect()
+    let survivors = survivors(case);
+    losses(case).iter().map(|loss| finding(case, loss, &survivors)).collect()
 }
 
-fn finding(case: &Case<'_>, loss: &Loss<'_>) -> Finding {
+fn finding(case: &Case<'_>, loss: &Loss<'_>, survivors: &[Survivor]) -> Finding {
     let (id, gap) = (loss.id, loss.ending.seen.at.since(loss.work.at).abs());
     let gap = if loss.ending.seen.host == loss.work.host {
         gap
@@ -129,7 +140,7 @@ fn finding(case: &Case<'_>, loss: &Loss<'_>) -> Finding {
                 .push(Evidence::Fact(format!("how job {child}, a child of job {id}, ended, no line says"))),
         }
     }
-    if let Some((other, ms)) = survivor(case, loss) {
+    if let Some((other, ms)) = survivor(survivors, loss) {
         evidence.push(Evidence::Fact(format!(
             "job {other} of the same manager was busy for {} and ended with status 0: sometimes it works, as it does where the \
              firewall's idle timeout is equal to the keepalive time",
@@ -166,15 +177,35 @@ fn finding(case: &Case<'_>, loss: &Loss<'_>) -> Finding {
     }
 }
 
-/// A job of the same manager that lasted longer than this one was idle, and ended well.
-fn survivor(case: &Case<'_>, loss: &Loss<'_>) -> Option<(u64, i64)> {
-    case.gathered.jobs.iter().find_map(|(id, job)| {
-        let good = job.endings.iter().find(|ending| ending.status == 0)?;
-        let lasted = good.seen.at.since(job.first);
-        let is_alike = good.seen.host == loss.ending.seen.host
-            && *id != loss.id
-            && job.parent != Some(loss.id)
-            && good.quiet_ms.is_some_and(|quiet| quiet >= loss.idle_ms);
-        (is_alike && lasted >= loss.idle_ms).then_some((*id, good.quiet_ms?))
-    })
+/// A job that ended well.
+struct Survivor {
+    id: u64,
+    parent: Option<u64>,
+    /// Who noted its end.
+    host: usize,
+    /// How long nothing was said of it before, no longer than it lasted.
+    quiet_ms: i64,
+}
+
+/// All of them, the longest silence first.
+fn survivors(case: &Case<'_>) -> Vec<Survivor> {
+    let jobs = case.gathered.jobs.iter();
+    let mut all: Vec<_> = jobs
+        .filter_map(|(id, job)| {
+            let good = job.endings.iter().find(|ending| ending.status == 0)?;
+            let quiet_ms = good.quiet_ms?.min(good.seen.at.since(job.first));
+            Some(Survivor { id: *id, parent: job.parent, host: good.seen.host, quiet_ms })
+        })
+        .collect();
+    all.sort_by_key(|survivor| std::cmp::Reverse(survivor.quiet_ms));
+    all
+}
+
+/// A job of the same manager that was silent for longer than this one was, and ended well.
+fn survivor(survivors: &[Survivor], loss: &Loss<'_>) -> Option<(u64, i64)> {
+    let long_enough = survivors.iter().take_while(|survivor| survivor.quiet_ms >= loss.idle_ms);
+    let mut alike = long_enough.filter(|survivor| {
+        survivor.host == loss.ending.seen.host && survivor.id != loss.id && survivor.parent != Some(loss.id)
+    });
+    alike.next().map(|survivor| (survivor.id, survivor.quiet_ms))
 }

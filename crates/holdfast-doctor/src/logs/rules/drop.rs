@@ -27,6 +27,9 @@ pub(super) const CODE: Code = Code {
 /// From which host, to which address, which port.
 type Path = (usize, Option<IpAddr>, Option<u16>);
 
+/// A wait below this may be one lost packet.
+const LOST_MS: i64 = 5_000;
+
 pub(super) fn find(case: &Case<'_>) -> Vec<Finding> {
     let mut paths: BTreeMap<Path, Vec<(&Dial, &Wait)>> = BTreeMap::new();
     for dial in &case.gathered.dials.items {
@@ -34,7 +37,11 @@ pub(super) fn find(case: &Case<'_>) -> Vec<Finding> {
             paths.entry((dial.ended.host, ip, port)).or_default().push((dial, wait));
         }
     }
-    paths.into_iter().map(|(path, waits)| finding(case, path, &waits)).collect()
+    let in_time = |(path, mut waits): (Path, Vec<(&Dial, &Wait)>)| {
+        waits.sort_by_key(|(_, wait)| wait.begun.at);
+        finding(case, path, &waits)
+    };
+    paths.into_iter().map(in_time).collect()
 }
 
 /// Which wait of a dial was for which port.
@@ -101,7 +108,12 @@ fn finding(case: &Case<'_>, (host, ip, port): Path, waits: &[(&Dial, &Wait)]) ->
     );
     Finding {
         code: CODE.name,
-        severity: if waits.len() > 1 { Severity::Problem } else { Severity::Warning },
+        // A SYN that is lost once is sent again after 1 s or 3 s.
+        severity: match waits.len() {
+            1 if most < LOST_MS => Severity::Note,
+            1 => Severity::Warning,
+            _ => Severity::Problem,
+        },
         title: format!(
             "{host} to {target}: {named} does not answer: {}, {} in all",
             count(waits.len(), "wait"),

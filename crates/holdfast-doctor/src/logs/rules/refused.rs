@@ -32,7 +32,7 @@ pub(super) fn find(case: &Case<'_>) -> Vec<Finding> {
     let refused = case.gathered.failures.items.iter().filter(|failure| failure.why == Why::Refused);
     let late = rendezvous::late(case);
     let mut findings = Vec::new();
-    let mut rest: BTreeMap<(usize, Endpoint), Vec<&Failure>> = BTreeMap::new();
+    let mut rest: BTreeMap<(usize, Option<Endpoint>), Vec<&Failure>> = BTreeMap::new();
     let mut tries: Vec<Vec<&Failure>> = late.iter().map(|_| Vec::new()).collect();
     for failure in refused {
         let belongs = late.iter().position(|one| {
@@ -46,8 +46,7 @@ pub(super) fn find(case: &Case<'_>) -> Vec<Finding> {
         });
         match (belongs, failure.to) {
             (Some(index), _) => tries[index].push(failure),
-            (None, Some(to)) => rest.entry((failure.seen.host, to)).or_default().push(failure),
-            (None, None) => {}
+            (None, to) => rest.entry((failure.seen.host, to)).or_default().push(failure),
         }
     }
     for (one, tries) in late.iter().zip(&tries) {
@@ -82,9 +81,20 @@ fn retries(case: &Case<'_>, tries: &[&Failure], (first, last): (&Failure, &Failu
     }
 }
 
-fn port(case: &Case<'_>, host: usize, to: Endpoint, all: &[&Failure]) -> Finding {
+fn port(case: &Case<'_>, host: usize, to: Option<Endpoint>, all: &[&Failure]) -> Finding {
     let host = case.host(host);
     let first = all.first().map(|failure| failure.seen.at.to_string()).unwrap_or_default();
+    let action = match to {
+        Some(to) => format!(
+            "On {}: does a service listen on port {}? If so: a rule on the way rejects it.",
+            to.ip, to.port
+        ),
+        None => {
+            "Look at the lines before these for the host and port; `holdfast doctor connect` tries them now."
+                .into()
+        }
+    };
+    let to = to.map_or_else(|| "a port that the log does not name".to_owned(), |to| to.to_string());
     Finding {
         code: PORT.name,
         severity: Severity::Warning,
@@ -93,9 +103,6 @@ fn port(case: &Case<'_>, host: usize, to: Endpoint, all: &[&Failure]) -> Finding
         cause: format!(
             "A reset came back from {to}: nothing listens there, or a firewall rejects it. First at {first}."
         ),
-        action: format!(
-            "On {}: does a service listen on port {}? If so: a rule on the way rejects it.",
-            to.ip, to.port
-        ),
+        action,
     }
 }

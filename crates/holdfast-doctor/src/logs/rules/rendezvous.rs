@@ -1,9 +1,12 @@
 //! A socket that two processes were to meet at: opened, given up, and wanted later.
 
+use std::collections::HashMap;
+
 use super::{CASES_MAX, Case, count};
 use crate::code::Code;
 use crate::finding::{Evidence, Finding, Severity};
-use crate::logs::fact::{Offer, Seen};
+use crate::logs::fact::{Mention, Offer, Seen};
+use crate::logs::gather::Gathered;
 use crate::logs::stamp::{seconds, span};
 
 pub(super) const LATE: Code = Code {
@@ -27,6 +30,9 @@ pub(super) const EXPIRED: Code = Code {
 /// Programs of servers: if their logs lie beside those of the client, they are not the peer.
 const SERVERS: &[&str] = &["bpbrm", "bptm", "bpdm", "nbjm"];
 
+/// A port alone means the same socket until so long after its end; later another may have it.
+const SAME_PORT_MS: i64 = 600_000;
+
 /// A socket that was wanted too late.
 pub(in crate::logs) struct Late<'a> {
     pub(in crate::logs) offer: &'a Offer,
@@ -36,42 +42,72 @@ pub(in crate::logs) struct Late<'a> {
 
 /// All of them.
 pub(in crate::logs) fn late<'a>(case: &Case<'a>) -> Vec<Late<'a>> {
+    let named = Named::of(case.gathered);
     let offers = case.gathered.offers.items.iter();
     offers
         .filter_map(|offer| {
             let dropped = offer.dropped.as_ref()?;
-            let wanted = wanted(case, offer, dropped)?;
+            let wanted = named.wanted(offer, dropped)?;
             Some(Late { offer, dropped, wanted })
         })
         .collect()
 }
 
-/// The first line of another thread of that host that names the socket, or is refused at it, after it was given up. If one
-/// named it before, it was in time, whatever came later.
-fn wanted<'a>(case: &Case<'a>, offer: &Offer, dropped: &Seen) -> Option<&'a Seen> {
-    let is_elsewhere = |seen: &Seen| {
-        seen.host == offer.offered.host
-            && (seen.file, seen.thread) != (offer.offered.file, offer.offered.thread)
-            && seen.at >= offer.offered.at
-    };
-    let named = case.gathered.mentions.items.iter().filter(|mention| {
-        let is_same = match (&mention.hash, &offer.hash) {
-            (Some(one), Some(other)) => one == other,
-            _ => Some(mention.port) == offer.port,
+/// Lines that name sockets, or are refused at them.
+struct Named<'a> {
+    by_hash: HashMap<&'a str, Vec<&'a Mention>>,
+    by_port: HashMap<u16, Vec<&'a Mention>>,
+    refused: HashMap<u16, Vec<&'a Seen>>,
+}
+
+impl<'a> Named<'a> {
+    fn of(gathered: &'a Gathered) -> Self {
+        let (mut by_hash, mut by_port) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
+        for mention in &gathered.mentions.items {
+            by_port.entry(mention.port).or_default().push(mention);
+            if let Some(hash) = &mention.hash {
+                by_hash.entry(hash.as_str()).or_default().push(mention);
+            }
+        }
+        let mut refused = HashMap::<_, Vec<_>>::new();
+        for failure in &gathered.failures.items {
+            if let Some(to) = failure.to.filter(|to| to.ip.is_loopback()) {
+                refused.entry(to.port).or_default().push(&failure.seen);
+            }
+        }
+        Self { by_hash, by_port, refused }
+    }
+
+    /// The first line of another thread of that host that names the socket, or is refused at it, after it was given up. If one
+    /// named it before, it was in time, whatever came later.
+    fn wanted(&self, offer: &Offer, dropped: &Seen) -> Option<&'a Seen> {
+        let is_elsewhere = |seen: &Seen| {
+            seen.host == offer.offered.host
+                && (seen.file, seen.thread) != (offer.offered.file, offer.offered.thread)
+                && seen.at >= offer.offered.at
         };
-        // The program that offers names it as well, by another thread, and so do those of the server.
-        let program = mention.seen.program;
-        let is_peer = program.is_none()
-            || (program != offer.offered.program && !SERVERS.iter().any(|server| program == Some(server)));
-        is_same && is_peer && is_elsewhere(&mention.seen)
-    });
-    let refused = case.gathered.failures.items.iter().filter(|failure| {
-        failure.to.is_some_and(|to| to.ip.is_loopback() && Some(to.port) == offer.port)
-            && is_elsewhere(&failure.seen)
-    });
-    let all = named.map(|mention| &mention.seen).chain(refused.map(|failure| &failure.seen));
-    let first = all.min_by_key(|seen| (seen.at, seen.line))?;
-    (first.at > dropped.at).then_some(first)
+        let is_soon = |seen: &Seen| {
+            seen.at.since(offer.offered.at) <= i64::from(offer.max_seconds) * 1000 + SAME_PORT_MS
+        };
+        let by_hash = offer.hash.as_deref().and_then(|hash| self.by_hash.get(hash));
+        let by_port = offer.port.and_then(|port| self.by_port.get(&port));
+        let only_port = by_port
+            .into_iter()
+            .flatten()
+            .filter(|mention| (mention.hash.is_none() || offer.hash.is_none()) && is_soon(&mention.seen));
+        let named = by_hash.into_iter().flatten().chain(only_port).filter(|mention| is_peer(offer, mention));
+        let refused = offer.port.and_then(|port| self.refused.get(&port)).into_iter().flatten();
+        let all = named.map(|mention| &mention.seen).chain(refused.copied().filter(|seen| is_soon(seen)));
+        let first = all.filter(|seen| is_elsewhere(seen)).min_by_key(|seen| (seen.at, seen.line))?;
+        (first.at > dropped.at).then_some(first)
+    }
+}
+
+/// The program that offers names the socket as well, by another thread, and so do those of the server.
+fn is_peer(offer: &Offer, mention: &Mention) -> bool {
+    let program = mention.seen.program;
+    program.is_none()
+        || (program != offer.offered.program && !SERVERS.iter().any(|server| program == Some(server)))
 }
 
 pub(super) fn find(case: &Case<'_>) -> Vec<Finding> {

@@ -11,7 +11,7 @@ const STOOD_MS: i64 = 60_000;
 
 pub(super) const CODE: Code = Code {
     name: "logs-write-stalled",
-    title: "a write stood still for minutes and then failed",
+    title: "a write failed after minutes of silence",
     meaning: "The receiver's window was closed, or nothing was acknowledged any more: the sender waits in its write until the \
               system gives the connection up (status 24, EPIPE). A media server whose disk or tape stands still does that, \
               and so does a path that loses only one direction.",
@@ -51,7 +51,7 @@ fn finding(case: &Case<'_>, seen: &Seen, stood: Option<i64>) -> Finding {
         code: CODE.name,
         severity: if stood.is_some() { Severity::Warning } else { Severity::Problem },
         title: match stood {
-            Some(stood) => format!("{host}: a write failed after it had stood still for {}", span(stood)),
+            Some(stood) => format!("{host}: a write failed after its thread had been silent for {}", span(stood)),
             None => format!("{host}: a receiver took no more data"),
         },
         evidence,

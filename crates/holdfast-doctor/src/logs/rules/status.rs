@@ -1,12 +1,12 @@
 //! Statuses that are not 0: how often each, what it means, and which finding explains it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Case, control, count, rendezvous};
 use crate::code::Code;
 use crate::finding::{Evidence, Finding, Severity};
 use crate::logs::fact::Ending;
-use crate::logs::stamp::span;
+use crate::logs::stamp::{Stamp, span};
 
 pub(super) const CODE: Code = Code {
     name: "logs-status",
@@ -18,6 +18,9 @@ pub(super) const CODE: Code = Code {
 
 /// A status that comes so long after a socket was wanted in vain belongs to it.
 const AFTER_MS: i64 = 180_000;
+
+/// Sockets that were wanted too late whose endings are sought.
+const LATE_MAX: usize = 1_000;
 
 /// Statuses that the network can cause, or that come with these.
 const MEANINGS: &[(u32, &str, &str)] = &[
@@ -61,15 +64,50 @@ pub(super) fn find(case: &Case<'_>) -> Vec<Finding> {
     for ending in case.gathered.endings.items.iter().filter(|ending| ending.status != 0) {
         kinds.entry(ending.status).or_default().push(ending);
     }
-    let (late, losses) = (rendezvous::late(case), control::losses(case));
-    let known = Known { late: &late, losses: &losses };
+    let losses = control::losses(case);
+    let known = Known { late: after_late(case), losses: &losses };
     kinds.iter().map(|(status, endings)| finding(case, &known, *status, endings)).collect()
 }
 
 /// What other rules found.
 struct Known<'a> {
-    late: &'a [rendezvous::Late<'a>],
+    /// Endings that follow from a socket that was wanted too late.
+    late: BTreeSet<(usize, u64)>,
     losses: &'a [control::Loss<'a>],
+}
+
+/// File and line.
+fn place(ending: &Ending) -> (usize, u64) {
+    (ending.seen.file, ending.seen.line)
+}
+
+/// Endings with status 25 that follow from a socket that was wanted too late: those of the process that wanted it, and on other
+/// hosts the first, since no line says that two belong together.
+fn after_late(case: &Case<'_>) -> BTreeSet<(usize, u64)> {
+    let refused: Vec<&Ending> =
+        case.gathered.endings.items.iter().filter(|ending| ending.status == 25).collect();
+    let mut found = BTreeSet::new();
+    for late in rendezvous::late(case).iter().take(LATE_MAX) {
+        let (host, process) = (late.wanted.host, late.wanted.thread >> 32);
+        let wanted = case.clocks.when(late.wanted);
+        let mut first: BTreeMap<usize, (Stamp, &Ending)> = BTreeMap::new();
+        for ending in &refused {
+            let at = case.clocks.when(&ending.seen);
+            let follows = (0..=AFTER_MS).contains(&at.since(wanted));
+            if !follows || !case.clocks.is_comparable(host, ending.seen.host) {
+                continue;
+            }
+            if ending.seen.host == host && process != 0 && ending.seen.thread >> 32 == process {
+                found.insert(place(ending));
+            }
+            let earliest = first.entry(ending.seen.host).or_insert((at, ending));
+            if at < earliest.0 {
+                *earliest = (at, ending);
+            }
+        }
+        found.extend(first.values().map(|(_, ending)| place(ending)));
+    }
+    found
 }
 
 fn finding(case: &Case<'_>, known: &Known<'_>, status: u32, endings: &[&Ending]) -> Finding {
@@ -79,7 +117,7 @@ fn finding(case: &Case<'_>, known: &Known<'_>, status: u32, endings: &[&Ending])
             |(_, meaning, cause)| (*meaning, *cause),
         );
     let explained: Vec<&'static str> =
-        endings.iter().filter_map(|ending| explanation(case, known, ending)).collect();
+        endings.iter().filter_map(|ending| explanation(known, ending)).collect();
     let mut evidence: Vec<Evidence> = endings.iter().take(3).map(|ending| case.quote(&ending.seen)).collect();
     if endings.len() > 3 {
         evidence.push(Evidence::Fact(format!("and {} more", endings.len() - 3)));
@@ -117,9 +155,8 @@ fn finding(case: &Case<'_>, known: &Known<'_>, status: u32, endings: &[&Ending])
 /// what it is.
 fn finished_before(case: &Case<'_>, broken: &Ending) -> Vec<Evidence> {
     let end = case.clocks.when(&broken.seen);
-    let earlier = case.gathered.endings.items.iter().filter(|ending| {
-        ending.status == 0
-            && ending.seen.host != broken.seen.host
+    let earlier = case.gathered.good_endings.items.iter().filter(|ending| {
+        ending.seen.host != broken.seen.host
             && case.clocks.is_comparable(ending.seen.host, broken.seen.host)
             && case.clocks.when(&ending.seen) <= end
     });
@@ -136,17 +173,10 @@ fn finished_before(case: &Case<'_>, broken: &Ending) -> Vec<Evidence> {
 }
 
 /// The finding that a status follows from.
-fn explanation(case: &Case<'_>, known: &Known<'_>, ending: &Ending) -> Option<&'static str> {
-    let end = case.clocks.when(&ending.seen);
-    let is_late = || {
-        known.late.iter().any(|late| {
-            let after = end.since(case.clocks.when(late.wanted));
-            case.clocks.is_comparable(late.wanted.host, ending.seen.host) && (0..=AFTER_MS).contains(&after)
-        })
-    };
+fn explanation(known: &Known<'_>, ending: &Ending) -> Option<&'static str> {
     let lost = || known.losses.iter().find(|loss| loss.ending == ending);
     match ending.status {
-        25 if is_late() => Some(rendezvous::LATE.name),
+        25 if known.late.contains(&place(ending)) => Some(rendezvous::LATE.name),
         40 => lost().map(|loss| if loss.is_after { control::EARLY.name } else { control::LOST.name }),
         _ => None,
     }
