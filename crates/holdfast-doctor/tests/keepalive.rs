@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use holdfast_doctor::finding::Severity;
 use holdfast_doctor::keepalive::values::{Origin, Role, System};
 use holdfast_doctor::keepalive::{Facts, Goals, examine, read};
 use holdfast_doctor::report::Report;
@@ -157,6 +158,15 @@ const TABLE: &[(System, &str, Option<f64>, &[&str])] = &[
         &[],
     ),
     (System::Linux, "", None, &[]),
+    // No system takes these: nothing follows from them.
+    (System::Linux, "tcp_keepalive_time=600\ntcp_keepalive_intvl=0\ntcp_keepalive_probes=9", None, &[]),
+    (System::Linux, "tcp_keepalive_time=600\ntcp_keepalive_intvl=9\ntcp_keepalive_probes=0", None, &[]),
+    (
+        System::Linux,
+        "tcp_keepalive_time=600\ntcp_keepalive_intvl=9\ntcp_keepalive_probes=99999999999",
+        None,
+        &[],
+    ),
     (System::Windows, "SettingName : Internet\nMaxSynRetransmissions : 4\n", None, &[FIXED]),
 ];
 
@@ -240,6 +250,30 @@ fn printed(system: System, idle: u64, interval: u64, probes: u64) -> String {
     }
 }
 
+#[test]
+fn a_goal_that_no_setting_meets_is_told_as_that() {
+    let goals = Goals { detect: Duration::from_secs(10), ..Goals::default() };
+    let text =
+        key!("    KeepAliveTime    REG_DWORD    0x3e8\r\n    KeepAliveInterval    REG_DWORD    0x3e8\r\n");
+    let report = examine(read::read(System::Windows, text.as_bytes(), "x"), goals);
+    let late = report.findings.iter().find(|finding| finding.code == LATE).unwrap();
+    assert!(
+        late.action.contains("No setting of Windows notices a loss within 10 s: 11 s is the least"),
+        "{}",
+        late.action
+    );
+}
+
+#[test]
+fn a_goal_that_leaves_no_room_for_an_outage_says_so() {
+    let goals = Goals { detect: Duration::from_secs(60), ..Goals::default() };
+    let text = "tcp_keepalive_interval = 20000\ntcp_ip_abort_interval = 40000";
+    let report = examine(read::read(System::HpUx, text.as_bytes(), "x"), goals);
+    let found: Vec<_> = report.findings.iter().map(|finding| (finding.code, finding.severity)).collect();
+    assert_eq!(found, [(SHORT, Severity::Note), (DATA_SHORT, Severity::Note)]);
+    assert!(report.findings[0].action.contains("--detect 90s"));
+}
+
 proptest! {
     #[test]
     fn readers_bear_anything(bytes in proptest::collection::vec(any::<u8>(), 0..4_000)) {
@@ -267,14 +301,14 @@ proptest! {
     }
 
     #[test]
-    fn what_is_recommended_meets_the_goals(detect in 300_u64..7_200, forgets in 120_u64..86_400) {
+    fn what_is_recommended_meets_the_goals_and_is_not_complained_of(detect in 12_u64..7_200, forgets in 120_u64..86_400) {
         let goals = Goals { detect: Duration::from_secs(detect), idle_timeout: Duration::from_secs(forgets) };
         for system in System::ALL {
             let values = holdfast_doctor::keepalive::commands::Commands::of(system, &goals).recommended;
             let text = printed(system, values.idle_s, values.interval_s, values.probes);
             let report = examine(read::read(system, text.as_bytes(), "x"), goals);
             let bad: Vec<_> =
-                report.findings.iter().filter(|one| one.severity > holdfast_doctor::finding::Severity::Note).collect();
+                report.findings.iter().filter(|one| one.severity > Severity::Note).collect();
             prop_assert!(bad.iter().all(|one| one.code == UNIT), "{system} {text}: {bad:?}");
             let idle = report.facts.detection.idle.as_ref().map(|worst| worst.time.as_secs());
             prop_assert!(idle.is_some_and(|idle| idle <= detect), "{system} {text}");

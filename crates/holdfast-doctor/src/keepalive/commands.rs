@@ -50,10 +50,18 @@ impl Recommended {
     fn of(system: System, goals: &Goals) -> Self {
         let (detect, forgets) = (goals.detect.as_secs(), goals.idle_timeout.as_secs());
         let least = if system == System::Solaris { IDLE_MIN } else { 1 };
-        let idle_s = (detect / 3).min(forgets / 2).clamp(least, IDLE_MAX);
+        // Where the number of probes is fixed, they need a second each.
+        let room = if system == System::Windows { detect.saturating_sub(WINDOWS_PROBES) } else { detect };
+        let idle_s = (detect / 3).min(forgets / 2).min(room).clamp(least, IDLE_MAX);
         let rest = detect.saturating_sub(idle_s).max(1);
         let probes = if system == System::Windows { WINDOWS_PROBES } else { PROBES.min(rest) };
         Self { idle_s, interval_s: (rest / probes).clamp(1, INTERVAL_MAX), probes }
+    }
+
+    /// In how many seconds a loss is noticed with them.
+    #[must_use]
+    pub fn noticed_s(&self) -> u64 {
+        self.idle_s + self.probing_s()
     }
 
     /// How long probing lasts.

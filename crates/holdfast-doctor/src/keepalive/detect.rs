@@ -72,7 +72,9 @@ fn probing(values: &Values) -> Option<Worst> {
         return Some(Worst { time: abort, formula: format!("{} s", seconds(abort)) });
     }
     let (interval, probes) = (values.time(Role::Interval)?, values.number(Role::Probes)?);
-    let time = interval.saturating_mul(u32::try_from(probes).unwrap_or(u32::MAX));
+    // No system takes such values: they were not read well, and nothing follows from them.
+    let probes = u32::try_from(probes).ok().filter(|probes| *probes > 0)?;
+    let time = interval.checked_mul(probes).filter(|time| !time.is_zero())?;
     Some(Worst { time, formula: format!("{} s x {probes}", seconds(interval)) })
 }
 

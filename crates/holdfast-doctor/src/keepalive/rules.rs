@@ -18,6 +18,10 @@ const LOOKS_LIKE_MS: u64 = 250_000;
 /// Two hours in seconds, and a misprint in a widely read table: on AIX neither is what it seems.
 const SECONDS_ON_AIX: [u64; 2] = [7_200, 1_440];
 
+/// What to do where the goal itself is the cause.
+const WANT_LESS: &str =
+    "Nothing, if that is wanted; with --detect 90s or more an outage of a minute is ridden out.";
+
 /// The findings, and what is not known.
 pub(super) fn apply(
     values: &Values,
@@ -137,6 +141,21 @@ impl Rules<'_> {
         if let Some(data) = data {
             evidence.push(format!("data would be sent again for {:.0} s", data.time.as_secs_f64()));
         }
+        if probing.time < SHORT_OUTAGE && self.is_forced() {
+            return Some(finding(
+                "keepalive-short-retry",
+                Severity::Note,
+                format!(
+                    "{}: an outage of {} s ends idle connections, which is what a loss noticed within {} s costs",
+                    self.values.system,
+                    seconds(probing.time),
+                    seconds(self.goals.detect)
+                ),
+                evidence,
+                "What is to be noticed so soon cannot be ridden out: there is no time for more probes.",
+                WANT_LESS.to_owned(),
+            ));
+        }
         if probing.time < SHORT_OUTAGE {
             return Some(finding(
                 "keepalive-short-retry",
@@ -170,17 +189,19 @@ impl Rules<'_> {
     fn data_short(&self) -> Option<Finding> {
         let data = self.detection.data.as_ref().filter(|data| data.time < SHORT_OUTAGE)?;
         let setting = self.values.get(Role::DataAbort).or_else(|| self.values.get(Role::DataRetries))?;
+        // On HP-UX one limit bounds probes and data: what the goal asks of the one, the other gets.
+        let is_forced = self.values.system == System::HpUx && self.is_forced();
         let usual = setting.default.map_or_else(
             || "what the system has from its maker".to_owned(),
             |default| format!("{default} {}, what the system has from its maker", setting.unit.words()),
         );
         Some(finding(
             "keepalive-data-short",
-            Severity::Warning,
+            if is_forced { Severity::Note } else { Severity::Warning },
             format!("{}: an outage of {:.0} s ends transfers", self.values.system, data.time.as_secs_f64()),
             vec![format!("{} ({})", setting.says(), setting.read_from), data.formula.clone()],
             "The limit of retransmissions is too low. Too low values cause status 24, also 14 and 44.",
-            format!("Set {} back to {usual}.", setting.name),
+            if is_forced { WANT_LESS.to_owned() } else { format!("Set {} back to {usual}.", setting.name) },
         ))
     }
 
@@ -208,6 +229,9 @@ impl Rules<'_> {
         let idle = self.values.get(Role::Idle).filter(|idle| idle.origin == Origin::Set)?;
         let value = idle.value?;
         let (meant, severity) = match idle.unit {
+            Unit::HalfSeconds if value == self.commands.recommended.idle_s * 2 => ("seconds", Severity::Note),
+            // It is what the goals ask for.
+            Unit::Milliseconds if value == self.commands.recommended.idle_s * 1_000 => return None,
             Unit::Milliseconds if value < LOOKS_LIKE_SECONDS => ("seconds", Severity::Warning),
             Unit::Seconds | Unit::HalfSeconds if value > LOOKS_LIKE_MS => ("milliseconds", Severity::Warning),
             Unit::HalfSeconds if SECONDS_ON_AIX.contains(&value) => ("seconds", Severity::Warning),
@@ -295,8 +319,21 @@ impl Rules<'_> {
         unknown
     }
 
+    /// Whether the wanted time to notice a loss leaves no room for an outage.
+    fn is_forced(&self) -> bool {
+        Duration::from_secs(self.commands.recommended.probing_s()) < SHORT_OUTAGE
+    }
+
     fn set(&self) -> String {
         let what = &self.commands.recommended;
+        if Duration::from_secs(what.noticed_s()) > self.goals.detect {
+            return format!(
+                "No setting of {} notices a loss within {} s: {} s is the least. Give that with --detect, or more.",
+                self.values.system,
+                seconds(self.goals.detect),
+                what.noticed_s()
+            );
+        }
         let lines = if self.commands.now.is_empty() { &self.commands.keep } else { &self.commands.now };
         let mut text = format!(
             "Set a first probe after {} s; the commands after the findings keep it over a restart:",
