@@ -2,6 +2,7 @@
 //! them is the doctor's.
 
 mod open;
+mod told;
 mod walk;
 
 use std::path::PathBuf;
@@ -10,7 +11,9 @@ use holdfast_doctor::logs::stamp::{parse_begin, parse_end};
 use holdfast_doctor::logs::{Facts, Gatherer, Source, coverage, draw, examine, naming};
 use holdfast_doctor::report::Report;
 use holdfast_doctor::report::html::{self, Page};
+use holdfast_types::terminal::clean;
 
+use self::told::Told;
 use super::write_page;
 use crate::console::Console;
 use crate::errors::{Failure, Result, Status};
@@ -56,7 +59,7 @@ pub(crate) struct Args {
 
 fn parse_host(text: &str) -> std::result::Result<(String, PathBuf), String> {
     match text.split_once('=') {
-        Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok((name.to_owned(), path.into())),
+        Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok((clean(name), path.into())),
         _ => Err("write it as NAME=PATH, for instance media1=/tmp/case/bpbrm".to_owned()),
     }
 }
@@ -67,12 +70,14 @@ impl Args {
         let mut sources: Vec<Source> = files.iter().map(walk::Found::source).collect();
         naming::assume_day(&mut sources);
         let mut gatherer = Gatherer::new(self.since, self.until);
-        for (file, source) in files.list.iter().zip(&sources) {
+        let mut told = Told::new(console, files.list.len());
+        for (number, (file, source)) in (1..).zip(files.list.iter().zip(&sources)) {
             match open::open(&file.path) {
-                Ok(reader) => gatherer.read(source, reader),
+                Ok(reader) => gatherer.read(source, told.count(number, reader)),
                 Err(error) => gatherer.unreadable(source, format!("cannot be read: {error}")),
             }
         }
+        drop(told);
         let mut report = examine(gatherer.finish());
         report.unknown.append(&mut files.trouble);
         if let Some(file) = &self.html {
