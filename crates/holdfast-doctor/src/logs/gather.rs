@@ -26,6 +26,8 @@ const JOBS_MAX: usize = 20_000;
 const ENDINGS_MAX: usize = 8;
 /// Minutes in which a program of a host wrote something, of all together.
 const MINUTES_MAX: usize = 200_000;
+/// How far from midnight lines are looked at for whether they are out of order, in milliseconds.
+const NEAR_MS: i64 = 600_000;
 /// Lines that were not understood, as examples for each file.
 const EXAMPLES_MAX: usize = 3;
 
@@ -133,6 +135,8 @@ struct Reading {
     at: usize,
     day: i64,
     is_dated: bool,
+    /// Midnight was passed in this file, and no line since is from later than a few minutes after it.
+    is_after_midnight: bool,
     /// Of the line with a head before.
     last: Option<(Head, Stamp)>,
     minute: i64,
@@ -187,6 +191,7 @@ impl Gatherer {
             at: self.gathered.files.len(),
             day: source.day.unwrap_or(0),
             is_dated: source.day.is_some(),
+            is_after_midnight: false,
             last: None,
             minute: i64::MIN,
             threads: Threads::new(),
@@ -384,10 +389,14 @@ impl Reading {
         if ms < before - DAY_MS / 2 {
             self.day = self.day.saturating_add(1);
             day = self.day;
-        } else if before < 600_000 && ms > DAY_MS - 600_000 {
-            // Threads write a little out of order: this one is from before midnight.
+            self.is_after_midnight = true;
+        } else if self.is_after_midnight && before < NEAR_MS && ms > DAY_MS - NEAR_MS {
+            // Threads write a little out of order: this one is from before midnight. Without a midnight before it, it is the evening
+            // of a day on which little was written.
             day = day.saturating_sub(1);
             self.day = day;
+        } else if ms >= NEAR_MS {
+            self.is_after_midnight = false;
         }
         Stamp { ms: day.saturating_mul(DAY_MS).saturating_add(ms), is_dated: self.is_dated }
     }

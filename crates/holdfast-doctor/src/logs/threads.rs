@@ -18,6 +18,8 @@ const WAIT_MAX_MS: i64 = 200_000;
 pub(super) const LOOKUP_MS: i64 = 2_500;
 /// A socket counts as given up so much before its time, since two lines are not written at once.
 const EARLY_MS: i64 = 1_500;
+/// A line so long after the end of a wait is not about it.
+const UNSAID_MS: i64 = 30_000;
 /// Lines of a thread so soon after it began to wait are about that.
 const CHATTER_MS: i64 = 1_000;
 /// Threads whose last line is remembered, at most; a power of two.
@@ -185,6 +187,12 @@ impl Threads {
         let waited =
             followed.offer.as_ref().map(|offer| (seen.at.since(offer.offered.at), offer.max_seconds));
         match waited {
+            // The thread's next line is hours later: how the wait went it has not said.
+            Some((ms, max)) if ms > i64::from(max) * 1000 + UNSAID_MS => {
+                if let Some(offer) = followed.offer.take() {
+                    gathered.offers.push(offer);
+                }
+            }
             Some((ms, max)) if ms >= i64::from(max) * 1000 - EARLY_MS => {
                 if let Some(mut offer) = followed.offer.take() {
                     offer.dropped = Some(seen.clone());

@@ -628,3 +628,29 @@ fn a_broken_job_names_the_last_process_elsewhere_that_ended_well() {
         ],
     );
 }
+
+#[test]
+fn the_evening_of_a_quiet_day_is_no_line_out_of_order() {
+    let report = findings(
+        "m/bpbrm/log.010203",
+        &["00:05:00.000 [7.7] <2> x: y", "23:55:00.000 [7.7] <2> x: y", "00:04:00.000 [7.7] <2> x: y"],
+    );
+    let (first, last) = report.facts.gathered.files[0].span.unwrap();
+    assert_eq!(
+        (first.to_string(), last.to_string()),
+        ("2003-01-02 00:05:00.000".into(), "2003-01-03 00:04:00.000".into())
+    );
+}
+
+#[test]
+fn how_a_socket_ended_is_not_told_by_a_line_hours_later() {
+    let report = findings(
+        "c/vnetd/log.010203",
+        &[
+            "10:00:00.000 [7.7] <2> vnetd: ipc_string: 5000 hash_str1: 00112233445566778899aabbccddeeff",
+            "10:00:00.010 [7.7] <2> vnet_sock_ready: max_time: 120",
+            "14:00:00.000 [7.7] <2> vnetd: another matter",
+        ],
+    );
+    assert_eq!(codes(&report), Vec::<&str>::new());
+}
